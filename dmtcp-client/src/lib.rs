@@ -1,0 +1,2 @@
+//! Start, checkpoint, query and restart DMTCP computations.
+#![forbid(unsafe_code)]

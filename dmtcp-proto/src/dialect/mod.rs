@@ -1,0 +1,99 @@
+//! Versions of the wire format, as data.
+//!
+//! Every difference between them stands in one static [`Spec`]; [`Dialect::spec`] is the only
+//! `match` over dialects in the whole code base. Everything else asks the table.
+
+mod detect;
+mod spec;
+mod v3;
+mod v5;
+
+pub use detect::Candidates;
+pub(crate) use spec::{Layout, Phases, Spec};
+
+use crate::kind::Kind;
+use crate::state::WorkerState;
+
+/// A version of the wire format. Never negotiated: known, or detected without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Dialect {
+    /// 3.0.0 to 4.2.0 ("b" in `docs/PROTOCOL.md`).
+    V3,
+    /// The development head, which calls itself 5.0 ("c").
+    V5,
+}
+
+impl Dialect {
+    /// All of them, oldest first.
+    pub const ALL: &'static [Self] = &[Self::V3, Self::V5];
+
+    /// The table of this dialect.
+    pub(crate) fn spec(self) -> &'static Spec {
+        match self {
+            Self::V3 => &v3::SPEC,
+            Self::V5 => &v5::SPEC,
+        }
+    }
+
+    /// Length of the fixed header, in bytes.
+    #[must_use]
+    pub fn header_len(self) -> usize {
+        self.spec().layout.len
+    }
+
+    /// The largest payload a stock peer of this dialect accepts; `None`: no limit.
+    #[must_use]
+    pub fn peer_payload_limit(self) -> Option<usize> {
+        self.spec().peer_payload_limit
+    }
+
+    /// What the message number `number` means.
+    #[must_use]
+    pub fn kind(self, number: u32) -> Kind {
+        usize::try_from(number)
+            .ok()
+            .and_then(|index| self.spec().kinds.get(index).copied())
+            .unwrap_or(Kind::Unknown(number))
+    }
+
+    /// The number of a kind of message; `None` if this dialect has none.
+    #[must_use]
+    pub fn kind_number(self, kind: Kind) -> Option<u32> {
+        number_of(self.spec().kinds, kind, |kind| match kind {
+            Kind::Unknown(number) => Some(number),
+            _ => None,
+        })
+    }
+
+    /// What the state number `number` means.
+    #[must_use]
+    pub fn state(self, number: u32) -> WorkerState {
+        usize::try_from(number)
+            .ok()
+            .and_then(|index| self.spec().states.get(index).copied())
+            .unwrap_or(WorkerState::Other(number))
+    }
+
+    /// The number of a state; `None` if this dialect has none.
+    #[must_use]
+    pub fn state_number(self, state: WorkerState) -> Option<u32> {
+        number_of(self.spec().states, state, |state| match state {
+            WorkerState::Other(number) => Some(number),
+            _ => None,
+        })
+    }
+}
+
+/// Position in a table whose index is the wire number, or the raw number of an open variant.
+fn number_of<T: Copy + PartialEq>(
+    table: &[T],
+    wanted: T,
+    raw: fn(T) -> Option<u32>,
+) -> Option<u32> {
+    raw(wanted).or_else(|| {
+        let index = table.iter().position(|&entry| entry == wanted)?;
+        u32::try_from(index).ok()
+    })
+}
