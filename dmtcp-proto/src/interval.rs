@@ -40,7 +40,9 @@ impl Interval {
             Self::Unchanged => -1,
             Self::Never => 0,
             Self::Every(period) => {
-                let seconds = period.as_secs() + u64::from(period.subsec_nanos() > 0);
+                let seconds = period
+                    .as_secs()
+                    .saturating_add(u64::from(period.subsec_nanos() > 0));
                 i32::try_from(seconds.max(1)).unwrap_or(i32::MAX)
             }
         }

@@ -6,16 +6,29 @@ extern crate alloc;
 
 mod command;
 mod dialect;
+mod error;
 mod ids;
 mod interval;
 mod kind;
+mod message;
+mod name;
 mod state;
+mod text;
 mod time;
+mod wire;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
 pub use dialect::{Candidates, Dialect};
+pub use error::{CommandError, DecodeError, EncodeError, Expected};
 pub use ids::{ConnId, ParseUniquePidError, RequestId, UniquePid};
 pub use interval::Interval;
 pub use kind::Kind;
+pub use message::{
+    Accept, Body, CheckpointFile, CommandStatus, DoCheckpoint, Hello, KeyValueOp, KeyValueRequest,
+    KeyValueResponse, Message, Reject, Released, UserCommand, UserResult,
+};
+pub use name::Name;
 pub use state::WorkerState;
+pub use text::Text;
 pub use time::Instant;
+pub use wire::{Decoder, Frame, Header, Limits, encode};

@@ -9,8 +9,9 @@ mod v3;
 mod v5;
 
 pub use detect::Candidates;
-pub(crate) use spec::{Layout, Phases, Spec};
+pub(crate) use spec::{Layout, MAGIC, Spec};
 
+use crate::command::Verb;
 use crate::kind::Kind;
 use crate::state::WorkerState;
 
@@ -83,6 +84,33 @@ impl Dialect {
             WorkerState::Other(number) => Some(number),
             _ => None,
         })
+    }
+
+    /// What the user command number `number` means.
+    #[must_use]
+    pub fn verb(self, number: u32) -> Verb {
+        let known = self.spec().verbs.iter().find(|&&(_, n)| n == number);
+        known.map_or(Verb::Unknown(number), |&(verb, _)| verb)
+    }
+
+    /// The number of a user command; `None` if this dialect has none.
+    #[must_use]
+    pub fn verb_number(self, verb: Verb) -> Option<u32> {
+        match verb {
+            Verb::Unknown(number) => Some(number),
+            _ => self
+                .spec()
+                .verbs
+                .iter()
+                .find(|&&(v, _)| v == verb)
+                .map(|&(_, number)| number),
+        }
+    }
+
+    /// Whether a coordinator's answer repeats the number of the command.
+    #[must_use]
+    pub fn reply_echoes_verb(self) -> bool {
+        self.spec().reply_echoes_verb
     }
 }
 

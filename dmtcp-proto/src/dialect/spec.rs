@@ -15,16 +15,8 @@ pub(crate) struct Spec {
     /// The first entry of a verb is the one we send; the others are accepted.
     pub(crate) verbs: &'static [(Verb, u32)],
     pub(crate) peer_payload_limit: Option<usize>,
-    pub(crate) phases: Phases,
     /// Whether a reply repeats the command's number.
     pub(crate) reply_echoes_verb: bool,
-}
-
-/// How a checkpoint proceeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phases {
-    /// Workers name the barriers; the coordinator releases each when all are there.
-    Barriers,
 }
 
 /// Byte offsets of the header's fields. All numbers are little-endian.
@@ -35,8 +27,8 @@ pub(crate) struct Layout {
     pub(crate) name: (usize, usize),
     /// Key-value operation or code, and the four bytes behind it.
     pub(crate) key_value_code: usize,
-    pub(crate) header_len: usize,
-    pub(crate) payload_len: usize,
+    pub(crate) len_at: usize,
+    pub(crate) payload_len_at: usize,
     pub(crate) kind: usize,
     pub(crate) state: usize,
     pub(crate) from: usize,
@@ -64,8 +56,8 @@ pub(crate) const LAYOUT_208: Layout = Layout {
     len: 208,
     name: (16, 64),
     key_value_code: 80,
-    header_len: 88,
-    payload_len: 92,
+    len_at: 88,
+    payload_len_at: 92,
     kind: 96,
     state: 100,
     from: 104,

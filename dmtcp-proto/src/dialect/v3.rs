@@ -1,6 +1,6 @@
 //! 3.0.0 to 4.2.0: ten releases, one wire.
 
-use super::spec::{LAYOUT_208, Phases, STATES_208, Spec};
+use super::spec::{LAYOUT_208, STATES_208, Spec};
 use crate::command::Verb;
 use crate::kind::Kind;
 
@@ -48,6 +48,5 @@ pub(super) static SPEC: Spec = Spec {
         (Verb::Help, b'?' as u32),
     ],
     peer_payload_limit: None,
-    phases: Phases::Barriers,
     reply_echoes_verb: false,
 };

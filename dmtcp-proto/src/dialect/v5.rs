@@ -1,6 +1,6 @@
 //! The development head after 4.2.0, which calls itself 5.0.
 
-use super::spec::{LAYOUT_208, Phases, STATES_208, Spec};
+use super::spec::{LAYOUT_208, STATES_208, Spec};
 use crate::command::Verb;
 use crate::kind::Kind;
 
@@ -46,6 +46,5 @@ pub(super) static SPEC: Spec = Spec {
         (Verb::Help, 9),
     ],
     peer_payload_limit: Some(1 << 20),
-    phases: Phases::Barriers,
     reply_echoes_verb: true,
 };

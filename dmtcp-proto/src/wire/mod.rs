@@ -1,0 +1,12 @@
+//! Bytes to frames and back, without loss and without meaning.
+//!
+//! What a frame means is in [`message`](crate::Message); which number means what is in the
+//! dialect tables.
+
+mod decoder;
+mod encoder;
+mod frame;
+
+pub use decoder::{Decoder, Limits};
+pub use encoder::encode;
+pub use frame::{Frame, Header};
