@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod command;
+mod coordinator;
 mod dialect;
 mod error;
 mod ids;
@@ -18,6 +19,9 @@ mod time;
 mod wire;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
+pub use coordinator::{
+    CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Output, Outputs, RoundError,
+};
 pub use dialect::{Candidates, Dialect};
 pub use error::{CommandError, DecodeError, EncodeError, Expected};
 pub use ids::{ConnId, ParseUniquePidError, RequestId, UniquePid};

@@ -1,0 +1,93 @@
+//! What the embedding program decides once per computation.
+
+use core::time::Duration;
+
+use crate::ids::UniquePid;
+use crate::interval::Interval;
+use crate::wire::Limits;
+
+/// Configuration of a [`CoordinatorCore`](super::CoordinatorCore).
+///
+/// ```
+/// use dmtcp_proto::{CoordinatorConfig, Interval};
+/// use std::time::Duration;
+/// let config = CoordinatorConfig::default().interval(Interval::Every(Duration::from_secs(600)));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CoordinatorConfig {
+    /// The coordinator's own identity; its `time` is also the base of the computation's time
+    /// stamp. Default: null, with a warning in the driver's hands: two coordinators that share a
+    /// `DMTCP_TMPDIR` need different ones.
+    pub identity: UniquePid,
+    /// Periodic checkpoints. Default: never.
+    pub interval: Interval,
+    /// Workers exit behind every checkpoint. Default: no.
+    pub kill_after_checkpoint: bool,
+    /// Whether a round waits for [`Input::Sealed`](super::Input::Sealed) before anybody is told
+    /// that it is complete. Default: yes. Turn it off only where nothing is kept on disk.
+    pub seal: bool,
+    /// IPv4 address that workers on this host publish to their peers. Default: 127.0.0.1.
+    pub advertised_ip: [u8; 4],
+    /// How much one peer may make us hold.
+    pub limits: Limits,
+    /// How much the key-value store may hold, in bytes. Default: 256 MiB.
+    pub max_store: usize,
+    /// A new connection must have sent its first message within this time. Default: 10 s.
+    pub hello_timeout: Duration,
+    /// After a kill, a worker that is still connected is cut off after this time. Default: 5 s.
+    pub kill_timeout: Duration,
+    /// A round in which no worker reaches its next step for this long has failed, and its
+    /// survivors are killed. Default: none, since a large image may take hours; calls have
+    /// deadlines of their own.
+    pub stall_timeout: Option<Duration>,
+    /// The most connections at once. Default: 65,536.
+    pub max_connections: usize,
+}
+
+impl Default for CoordinatorConfig {
+    fn default() -> Self {
+        Self {
+            identity: UniquePid::NULL,
+            interval: Interval::Never,
+            kill_after_checkpoint: false,
+            seal: true,
+            advertised_ip: [127, 0, 0, 1],
+            limits: Limits::default(),
+            max_store: 256 << 20,
+            hello_timeout: Duration::from_secs(10),
+            kill_timeout: Duration::from_secs(5),
+            stall_timeout: None,
+            max_connections: 1 << 16,
+        }
+    }
+}
+
+impl CoordinatorConfig {
+    /// The same with this identity.
+    #[must_use]
+    pub fn identity(self, identity: UniquePid) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// The same with this interval of periodic checkpoints.
+    #[must_use]
+    pub fn interval(self, interval: Interval) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// The same with or without waiting for seals.
+    #[must_use]
+    pub fn seal(self, seal: bool) -> Self {
+        Self { seal, ..self }
+    }
+
+    /// The same with this limit on silence within a round.
+    #[must_use]
+    pub fn stall_timeout(self, limit: Option<Duration>) -> Self {
+        Self {
+            stall_timeout: limit,
+            ..self
+        }
+    }
+}
