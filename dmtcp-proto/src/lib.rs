@@ -17,6 +17,7 @@ mod state;
 mod text;
 mod time;
 mod wire;
+mod worker_list;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
 pub use coordinator::{

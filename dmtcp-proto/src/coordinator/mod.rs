@@ -8,22 +8,41 @@
 //! It does not know how images become a set: it asks for that ([`Output::Seal`]) and waits for
 //! the answer ([`Input::Sealed`]).
 
+mod admission;
+mod barrier;
+mod commands;
 mod config;
 mod event;
+mod roster;
+mod round;
+mod store;
+mod worker;
 
 pub use config::CoordinatorConfig;
 pub use event::{Event, ImageReport, RoundError};
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 
+use self::barrier::Barriers;
+use self::commands::Prefixes;
+use self::roster::Roster;
+use self::round::Round;
+use self::store::Store;
 use crate::command::{Command, Reply, Status, WorkerInfo};
-use crate::error::CommandError;
+use crate::dialect::{Candidates, Dialect};
+use crate::error::{CommandError, DecodeError};
 use crate::ids::{ConnId, RequestId, UniquePid};
+use crate::interval::Interval;
+use crate::kind::Kind;
+use crate::message::{Body, Message};
+use crate::text::Text;
 use crate::time::Instant;
+use crate::wire::{Decoder, Frame, encode};
 
 /// Something that happened, for the core to act on.
 #[derive(Debug)]
@@ -121,24 +140,142 @@ pub enum Output {
 }
 
 /// The coordinator's side of the protocol for one computation.
+///
+/// ```
+/// use dmtcp_proto::{Command, CoordinatorConfig, CoordinatorCore, Input, Instant, Output, RequestId};
+/// let mut core = CoordinatorCore::new(CoordinatorConfig::default(), Instant::ZERO);
+/// let request = Input::Request { id: RequestId(1), command: Command::Status };
+/// for output in core.handle(Instant::ZERO, request) {
+///     assert!(matches!(output, Output::Reply { result: Ok(_), .. }));
+/// }
+/// ```
 #[derive(Debug)]
 pub struct CoordinatorCore {
+    config: CoordinatorConfig,
+    now: Instant,
     outputs: VecDeque<Output>,
+    conns: BTreeMap<ConnId, Conn>,
+    /// Connections that have not said what they are, oldest first.
+    hellos: VecDeque<(Instant, ConnId)>,
+    /// Workers that wait until the round is over before they are admitted, oldest first.
+    parked: VecDeque<ConnId>,
+    roster: Roster,
+    joined: u64,
+    computation: Computation,
+    barriers: Barriers,
+    rounds: u64,
+    round: Option<Round>,
+    /// The round is over and its workers are on their way back to their programs.
+    resuming: bool,
+    restart: Option<Restart>,
+    kill: Option<Kill>,
+    /// Kills that wait for a seal, and who asked for them.
+    kill_after_seal: Vec<Option<RequestId>>,
+    /// When those of a host that do not resume, since a peer died beside them, are killed.
+    stuck_deadline: Option<(Instant, Text)>,
+    stopping: bool,
+    stopped: bool,
+    interval: Interval,
+    /// When the next periodic checkpoint is due, even if it cannot begin then.
+    due: Option<Instant>,
+    store: Store,
+    checkpoint_dir: Text,
+    prefixes: Prefixes,
+}
+
+/// What distinguishes one computation from the next on the same coordinator.
+#[derive(Debug, Default)]
+struct Computation {
+    id: UniquePid,
+    time_stamp: u64,
+    /// Pinned by the first worker whose dialect is certain.
+    dialect: Option<Dialect>,
+}
+
+#[derive(Debug)]
+struct Restart {
+    expected: u32,
+}
+
+/// Workers have been told to exit.
+#[derive(Debug, Default)]
+struct Kill {
+    deadline: Option<Instant>,
+    askers: Vec<RequestId>,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Conn {
+    decoder: Decoder,
+    candidates: Candidates,
+    peer: SocketAddr,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Role {
+    /// Has not said anything yet.
+    Hello,
+    /// A worker that will be admitted when the round is over.
+    Parked(Box<Message>),
+    Worker,
+    NameService,
+    /// A tool that waits for its answer.
+    Tool(Dialect),
 }
 
 impl CoordinatorCore {
     /// A coordinator without workers.
     #[must_use]
     pub fn new(config: CoordinatorConfig, now: Instant) -> Self {
-        let _ = (config, now);
+        let interval = match config.interval {
+            Interval::Unchanged => Interval::Never,
+            interval => interval,
+        };
         Self {
+            config,
+            now,
             outputs: VecDeque::new(),
+            conns: BTreeMap::new(),
+            hellos: VecDeque::new(),
+            parked: VecDeque::new(),
+            roster: Roster::default(),
+            joined: 0,
+            computation: Computation::default(),
+            barriers: Barriers::default(),
+            rounds: 0,
+            round: None,
+            resuming: false,
+            restart: None,
+            kill: None,
+            kill_after_seal: Vec::new(),
+            stuck_deadline: None,
+            stopping: false,
+            stopped: false,
+            interval,
+            due: None,
+            store: Store::default(),
+            checkpoint_dir: Text::default(),
+            prefixes: Prefixes::default(),
         }
     }
 
     /// Takes one input. Cannot fail: a bad peer is closed and reported, the others go on.
+    ///
+    /// Time never runs backwards: an earlier `now` counts as the latest one seen.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Outputs<'_> {
-        let _ = (now, input);
+        self.now = self.now.max(now);
+        match input {
+            Input::Opened { conn, peer } => self.opened(conn, peer),
+            Input::Received { conn, bytes } => self.received(conn, bytes),
+            Input::Closed { conn } => self.closed(conn),
+            Input::Request { id, command } => self.request(id, command),
+            Input::Forget { id } => self.forget(id),
+            Input::Sealed { round, result } => self.sealed(round, result),
+            Input::Timeout => {}
+        }
+        self.check_time();
         Outputs {
             queue: &mut self.outputs,
         }
@@ -147,26 +284,222 @@ impl CoordinatorCore {
     /// When [`Input::Timeout`] is due; `None`: not before another input.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        let hello = self.hellos.front().map(|&(deadline, _)| deadline);
+        let kill = self.kill.as_ref().and_then(|kill| kill.deadline);
+        let stall = self
+            .round
+            .as_ref()
+            .and_then(|round| round.stall_deadline(&self.config));
+        let stuck = self.stuck_deadline.as_ref().map(|&(deadline, _)| deadline);
+        let periodic = self.due.filter(|_| self.can_start());
+        [hello, kill, stall, stuck, periodic]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Peers, running or not, interval.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::new(0, false, crate::Interval::Never)
+        Status::new(
+            self.roster.peers(),
+            self.roster.all_running(),
+            self.interval,
+        )
     }
 
     /// Every worker, in the order in which they joined.
     pub fn workers(&self) -> impl Iterator<Item = WorkerInfo> + '_ {
-        core::iter::empty()
+        self.roster.iter().map(|(_, worker)| worker.info())
     }
 
     /// The computation, with its generation; null before the first worker.
     #[must_use]
     pub fn computation(&self) -> UniquePid {
-        UniquePid::NULL
+        self.computation.id
+    }
+
+    fn check_time(&mut self) {
+        while let Some(&(deadline, conn)) = self.hellos.front() {
+            let waiting = self
+                .conns
+                .get(&conn)
+                .is_some_and(|conn| matches!(conn.role, Role::Hello));
+            if waiting && deadline > self.now {
+                break;
+            }
+            self.hellos.pop_front();
+            if waiting {
+                self.event(Event::PeerSilent { conn });
+                self.close(conn);
+            }
+        }
+        self.check_stall();
+        self.check_kill();
+        if self.due.is_some_and(|due| due <= self.now) && self.can_start() {
+            self.start_round(self.config.kill_after_checkpoint, None);
+        }
+    }
+
+    fn opened(&mut self, conn: ConnId, peer: SocketAddr) {
+        if self.conns.len() >= self.config.max_connections || self.stopping {
+            self.outputs.push_back(Output::Close { conn });
+            return;
+        }
+        let candidates = Candidates::all();
+        let decoder = Decoder::detecting(self.config.limits);
+        self.conns.insert(
+            conn,
+            Conn {
+                decoder,
+                candidates,
+                peer,
+                role: Role::Hello,
+            },
+        );
+        self.hellos
+            .push_back((self.now + self.config.hello_timeout, conn));
+    }
+
+    fn received(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(entry) = self.conns.get_mut(&conn) {
+            entry.decoder.feed(bytes);
+        }
+        // A message may close the connection: it is looked up anew each time.
+        while let Some(entry) = self.conns.get_mut(&conn) {
+            // What a parked worker sends waits with it; stock ones wait for the answer first.
+            if matches!(entry.role, Role::Parked(_)) && entry.decoder.pending() <= MAX_PARKED_BYTES
+            {
+                return;
+            }
+            let outcome = match entry.decoder.next_frame() {
+                Ok(None) => return,
+                Ok(Some(frame)) => self.frame(conn, &frame),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                self.event(Event::PeerMisbehaved { conn, error });
+                self.close(conn);
+            }
+        }
+    }
+
+    fn frame(&mut self, conn: ConnId, frame: &Frame) -> Result<(), DecodeError> {
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return Ok(());
+        };
+        let layout_fits = entry.decoder.candidates();
+        let candidates = match entry.role {
+            Role::Hello => layout_fits.narrow_by_first(frame),
+            Role::Tool(_) => return Ok(()),
+            _ if entry.candidates.only().is_none() => entry.candidates.narrow_by_later(frame),
+            _ => entry.candidates,
+        };
+        let Some(dialect) = candidates.iter().next() else {
+            let kind = entry
+                .candidates
+                .iter()
+                .next()
+                .map_or(Kind::Null, |d| d.kind(frame.header.kind));
+            return Err(DecodeError::Unexpected {
+                kind,
+                why: "no dialect has it at this point",
+            });
+        };
+        entry.candidates = candidates;
+        // Where several dialects remain, this message has the same bytes in all of them.
+        let message = Message::parse(dialect, frame)?;
+        match entry.role {
+            Role::Hello => self.hello(conn, dialect, message),
+            Role::NameService => self.name_service(conn, message),
+            Role::Worker => {
+                if candidates.only().is_some() && !self.pin_dialect(dialect) {
+                    let why = "the computation speaks another dialect";
+                    return Err(DecodeError::Unexpected {
+                        kind: message.body.kind(),
+                        why,
+                    });
+                }
+                self.worker_message(conn, message)
+            }
+            Role::Parked(_) | Role::Tool(_) => {
+                let why = "it has not been answered yet";
+                Err(DecodeError::Unexpected {
+                    kind: message.body.kind(),
+                    why,
+                })
+            }
+        }
+    }
+
+    fn closed(&mut self, conn: ConnId) {
+        if let Some(entry) = self.conns.remove(&conn) {
+            if matches!(entry.role, Role::Worker) {
+                self.worker_left(conn);
+            }
+        }
+    }
+
+    /// Ends a connection from our side.
+    fn close(&mut self, conn: ConnId) {
+        if self.conns.contains_key(&conn) {
+            self.outputs.push_back(Output::Close { conn });
+            self.closed(conn);
+        }
+    }
+
+    /// Whether `dialect` is, or now becomes, the computation's.
+    fn pin_dialect(&mut self, dialect: Dialect) -> bool {
+        *self.computation.dialect.get_or_insert(dialect) == dialect
+    }
+
+    /// What can be sent to this connection: its own dialect, or the computation's.
+    fn dialect_of(&self, conn: ConnId) -> Option<Dialect> {
+        let own = self
+            .conns
+            .get(&conn)
+            .and_then(|entry| entry.candidates.only());
+        own.or(self.computation.dialect)
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Sends one message. A payload that the peer would not take is left out: it would exit.
+    fn send(&mut self, conn: ConnId, dialect: Dialect, body: Body) {
+        if let Some(bytes) = self.encode(dialect, body) {
+            self.outputs.push_back(Output::Transmit { conn, bytes });
+        }
+    }
+
+    /// Sends the same message to every worker; encoded once for each dialect.
+    fn broadcast(&mut self, body: &Body) {
+        let mut encoded: BTreeMap<Dialect, Option<Bytes>> = BTreeMap::new();
+        let conns: Vec<ConnId> = self.roster.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            let Some(dialect) = self.dialect_of(conn) else {
+                continue;
+            };
+            let bytes = encoded
+                .entry(dialect)
+                .or_insert_with(|| self.encode(dialect, body.clone()));
+            if let Some(bytes) = bytes.clone() {
+                self.outputs.push_back(Output::Transmit { conn, bytes });
+            }
+        }
+    }
+
+    fn encode(&self, dialect: Dialect, body: Body) -> Option<Bytes> {
+        let message = Message::new(self.config.identity, body).in_group(self.computation.id);
+        let mut bytes = BytesMut::new();
+        encode(dialect, &message.to_frame(dialect).ok()?, &mut bytes).ok()?;
+        Some(bytes.freeze())
     }
 }
+
+/// What a worker may send ahead of its admission.
+const MAX_PARKED_BYTES: usize = 64 << 10;
 
 /// What to do, in order. Borrows the core, so the next input waits until this is gone.
 ///

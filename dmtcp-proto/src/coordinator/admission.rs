@@ -1,0 +1,309 @@
+//! Who may join: first messages of workers, and what they are told.
+
+use alloc::boxed::Box;
+
+use super::roster::{Part, Worker};
+use super::{CoordinatorCore, Restart, Role};
+use crate::coordinator::event::Event;
+use crate::dialect::Dialect;
+use crate::error::DecodeError;
+use crate::ids::{ConnId, UniquePid};
+use crate::interval::Interval;
+use crate::kind::Kind;
+use crate::message::{Accept, Body, DoCheckpoint, Hello, Message, Reject};
+use crate::name::Name;
+use crate::state::WorkerState;
+
+/// What to do with a process that wants to start in, or be restored into, the computation.
+enum Admission {
+    Admit,
+    /// Later, when the round is over.
+    Park,
+    Refuse(Reject),
+}
+
+impl CoordinatorCore {
+    /// The first message of a connection.
+    pub(super) fn hello(
+        &mut self,
+        conn: ConnId,
+        dialect: Dialect,
+        message: Message,
+    ) -> Result<(), DecodeError> {
+        match message.body {
+            Body::NameServiceWorker => {
+                self.set_role(conn, Role::NameService);
+                Ok(())
+            }
+            Body::UserCommand(command) => {
+                self.tool(conn, dialect, message.from, command);
+                Ok(())
+            }
+            Body::NewWorker(_) | Body::RestartWorker(_) => self.process_hello(conn, message),
+            body => Err(DecodeError::Unexpected {
+                kind: body.kind(),
+                why: "not a first message",
+            }),
+        }
+    }
+
+    pub(super) fn set_role(&mut self, conn: ConnId, role: Role) {
+        if let Some(entry) = self.conns.get_mut(&conn) {
+            entry.role = role;
+        }
+    }
+
+    fn process_hello(&mut self, conn: ConnId, message: Message) -> Result<(), DecodeError> {
+        if self.kill.is_some() || self.stopping {
+            // Without a certain dialect no message says "exit"; the end of the connection does.
+            if let Some(dialect) = self.dialect_of(conn) {
+                self.send(conn, dialect, Body::KillPeer);
+            }
+            self.close(conn);
+            return Ok(());
+        }
+        let admission = match &message.body {
+            Body::RestartWorker(hello) => self.admit_restart(conn, &message, hello)?,
+            Body::NewWorker(hello) => self.admit_new(&message, hello)?,
+            _ => return Ok(()),
+        };
+        match admission {
+            Admission::Admit => self.admit(conn, &message),
+            Admission::Park => {
+                self.set_role(conn, Role::Parked(Box::new(message)));
+                self.parked.push_back(conn);
+            }
+            Admission::Refuse(reason) => self.refuse(conn, reason),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, conn: ConnId, reason: Reject) {
+        let dialects = self.conns.get(&conn).map(|entry| entry.candidates);
+        let dialect = dialects.and_then(|candidates| candidates.iter().next());
+        // These rejections have the same number in every dialect that is still possible; the
+        // only one that has not is chosen where the dialect is certain.
+        if let Some(dialect) = dialect {
+            self.send(conn, dialect, Body::Reject(reason));
+        }
+        self.event(Event::Refused { conn, reason });
+        self.close(conn);
+    }
+
+    fn admit_new(&self, message: &Message, hello: &Hello) -> Result<Admission, DecodeError> {
+        let kind = Kind::NewWorker;
+        let forked = match message.state {
+            WorkerState::Unknown => false,
+            WorkerState::Running => true,
+            _ => {
+                return Err(DecodeError::Malformed {
+                    kind,
+                    field: "state",
+                });
+            }
+        };
+        if hello.virtual_pid != -1 {
+            return Err(DecodeError::Malformed {
+                kind,
+                field: "virtual pid",
+            });
+        }
+        if !message.group.is_null() {
+            return Ok(Admission::Refuse(Reject::WrongComputation));
+        }
+        if self.restart.is_some() {
+            // The parent of a forked child is held inside fork() until then.
+            return Ok(if forked {
+                Admission::Park
+            } else {
+                Admission::Refuse(Reject::NotRunning)
+            });
+        }
+        let checkpoint = Name::from_field(b"DMT:CHECKPOINT");
+        Ok(match &self.round {
+            // The parent is held inside fork() until its child is admitted, and the round waits
+            // for the parent: the child takes part from the first barrier on.
+            Some(round) if forked && round.is_open() && !self.barriers.has_released(checkpoint) => {
+                Admission::Admit
+            }
+            Some(_) => Admission::Park,
+            None if self.resuming => Admission::Park,
+            None => Admission::Admit,
+        })
+    }
+
+    fn admit_restart(
+        &mut self,
+        conn: ConnId,
+        message: &Message,
+        hello: &Hello,
+    ) -> Result<Admission, DecodeError> {
+        if message.state != WorkerState::Restarting {
+            return Err(DecodeError::Malformed {
+                kind: Kind::RestartWorker,
+                field: "state",
+            });
+        }
+        if message.group.is_null() {
+            return Err(DecodeError::Malformed {
+                kind: Kind::RestartWorker,
+                field: "computation",
+            });
+        }
+        if self.roster.is_empty() {
+            return Ok(Admission::Admit);
+        }
+        let Some(restart) = &self.restart else {
+            return Ok(Admission::Refuse(Reject::NotRestarting));
+        };
+        if !message.group.same_as(&self.computation.id) {
+            return Ok(Admission::Refuse(Reject::WrongComputation));
+        }
+        if hello.peers.max(1) != restart.expected {
+            let certain = self
+                .conns
+                .get(&conn)
+                .and_then(|entry| entry.candidates.only());
+            let known = certain.and_then(|dialect| dialect.kind_number(Kind::RejectPeerMismatch));
+            let reason = known.map_or(Reject::WrongComputation, |_| Reject::PeerMismatch);
+            return Ok(Admission::Refuse(reason));
+        }
+        if self.roster.peers() >= restart.expected {
+            return Ok(Admission::Refuse(Reject::NotRestarting));
+        }
+        Ok(Admission::Admit)
+    }
+
+    /// Takes a process in whose admission has been decided.
+    fn admit(&mut self, conn: ConnId, message: &Message) {
+        let (Body::NewWorker(hello) | Body::RestartWorker(hello)) = &message.body else {
+            return;
+        };
+        let restarts = matches!(message.body, Body::RestartWorker(_));
+        let virtual_pid = if restarts {
+            message.from.pid
+        } else {
+            match self.roster.free_virtual_pid() {
+                Some(pid) => pid,
+                None => return self.refuse(conn, Reject::NotRunning),
+            }
+        };
+        if self.roster.is_empty() {
+            self.begin_computation(message, hello, restarts, virtual_pid);
+        }
+        if hello.interval != Interval::Unchanged {
+            self.set_interval(hello.interval);
+        }
+        self.joined += 1;
+        let mut worker = Worker::new(self.joined, message.from, virtual_pid, hello, message.state);
+        worker.passed = self.barriers.count();
+        if restarts {
+            worker.passed = 0;
+        }
+        let info = worker.info();
+        self.set_role(conn, Role::Worker);
+        self.roster.add(conn, worker);
+        self.accept(conn, restarts, virtual_pid);
+        self.event(Event::WorkerJoined(info));
+        self.join_round(conn);
+    }
+
+    fn accept(&mut self, conn: ConnId, restarts: bool, virtual_pid: i32) {
+        let Some(entry) = self.conns.get(&conn) else {
+            return;
+        };
+        let ip = match entry.peer.ip() {
+            core::net::IpAddr::V4(ip) if !ip.is_loopback() => ip.octets(),
+            _ => self.config.advertised_ip,
+        };
+        // The bytes are the same in every dialect that is still possible.
+        let Some(dialect) = entry.candidates.iter().next() else {
+            return;
+        };
+        let accept = Accept {
+            virtual_pid: if restarts { -1 } else { virtual_pid },
+            time_stamp: self.computation.time_stamp,
+            ip,
+        };
+        self.send(conn, dialect, Body::Accept(accept));
+    }
+
+    fn begin_computation(
+        &mut self,
+        message: &Message,
+        hello: &Hello,
+        restarts: bool,
+        virtual_pid: i32,
+    ) {
+        let since_start = self.now.since_start().as_nanos();
+        let elapsed = u64::try_from(since_start).unwrap_or(u64::MAX);
+        self.store.clear();
+        self.barriers.reset();
+        self.resuming = false;
+        self.computation.dialect = None;
+        self.computation.time_stamp = self.config.identity.time.wrapping_add(elapsed).max(1);
+        self.computation.id = if restarts {
+            message.group
+        } else {
+            UniquePid {
+                pid: virtual_pid,
+                generation: 0,
+                ..message.from
+            }
+        };
+        if restarts {
+            let expected = hello.peers.max(1);
+            self.restart = Some(Restart { expected });
+            let computation = self.computation.id;
+            self.event(Event::RestartStarted {
+                computation,
+                expected,
+            });
+        }
+        self.reset_due();
+    }
+
+    /// A worker that joined while a round is open is told to take part.
+    fn join_round(&mut self, conn: ConnId) {
+        let Some(round) = self.round.as_mut().filter(|round| round.is_open()) else {
+            return;
+        };
+        let order = DoCheckpoint {
+            peers: self.roster.peers(),
+            then_exit: round.then_exit,
+        };
+        round.missing += 1;
+        if let Some(worker) = self.roster.get_mut(conn) {
+            worker.part = Part::Told;
+            worker.passed = 0;
+        }
+        if let Some(dialect) = self.dialect_of(conn) {
+            self.send(conn, dialect, Body::DoCheckpoint(order));
+        }
+    }
+
+    /// Admits those who had to wait for the end of a round.
+    pub(super) fn unpark(&mut self) {
+        while self.round.is_none()
+            && self.restart.is_none()
+            && !self.resuming
+            && self.kill.is_none()
+        {
+            let Some(conn) = self.parked.pop_front() else {
+                break;
+            };
+            let Some(entry) = self.conns.get_mut(&conn) else {
+                continue;
+            };
+            let Role::Parked(message) = core::mem::replace(&mut entry.role, Role::Hello) else {
+                continue;
+            };
+            if let Err(error) = self.process_hello(conn, *message) {
+                self.event(Event::PeerMisbehaved { conn, error });
+                self.close(conn);
+            }
+            // What it sent meanwhile.
+            self.received(conn, &[]);
+        }
+    }
+}

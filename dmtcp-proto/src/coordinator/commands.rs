@@ -1,0 +1,329 @@
+//! What tools and the embedding program ask for.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+
+use super::{CoordinatorCore, Kill, Output, Role};
+use crate::command::{AfterCheckpoint, Checkpointed, Command, Reply, Verb};
+use crate::coordinator::event::{Event, RoundError};
+use crate::dialect::Dialect;
+use crate::error::CommandError;
+use crate::ids::{ConnId, RequestId, UniquePid};
+use crate::interval::Interval;
+use crate::message::{Body, CommandStatus, UserCommand, UserResult};
+use crate::time::Instant;
+use crate::worker_list;
+
+/// Somebody who waits for the end of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Request(RequestId),
+    Tool(ConnId),
+}
+
+/// Commands of old tools that change the meaning of their next one, sent on a connection of its
+/// own. Tied to the process that sent them, so that nobody else's command changes.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes {
+    entries: VecDeque<(Instant, UniquePid, Prefix)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prefix {
+    /// The next checkpoint is answered at its end.
+    Blocking,
+    /// The next checkpoint is the one that has just been started.
+    Killing,
+}
+
+impl Prefixes {
+    const MOST: usize = 64;
+    const LIFE: Duration = Duration::from_secs(60);
+
+    fn remember(&mut self, now: Instant, from: UniquePid, prefix: Prefix) {
+        self.entries.retain(|(since, ..)| now - *since < Self::LIFE);
+        if self.entries.len() >= Self::MOST {
+            self.entries.pop_front();
+        }
+        self.entries.push_back((now, from, prefix));
+    }
+
+    fn take(&mut self, now: Instant, from: UniquePid) -> Option<Prefix> {
+        self.entries.retain(|(since, ..)| now - *since < Self::LIFE);
+        let index = self
+            .entries
+            .iter()
+            .position(|(_, id, _)| id.same_as(&from))?;
+        self.entries.remove(index).map(|(.., prefix)| prefix)
+    }
+}
+
+impl CoordinatorCore {
+    /// A request of the embedding program.
+    pub(super) fn request(&mut self, id: RequestId, command: Command) {
+        let reply = match command {
+            Command::Status => Ok(Reply::Status(self.status())),
+            Command::List => Ok(Reply::Workers(self.workers().collect())),
+            Command::SetInterval(interval) => {
+                self.set_interval(interval);
+                Ok(Reply::Done)
+            }
+            Command::Kill => return self.kill(Some(id)),
+            Command::Quit => {
+                self.stopping = true;
+                self.kill(Some(id));
+                return self.stop_if_asked();
+            }
+            Command::Checkpoint(after) => {
+                let kill =
+                    after == AfterCheckpoint::KillWorkers || self.config.kill_after_checkpoint;
+                let peers = self.roster.peers();
+                if !self.can_start() {
+                    Err(self.cannot_start())
+                } else if after == AfterCheckpoint::ReplyAtOnce {
+                    self.start_round(kill, None);
+                    Ok(Reply::Started { peers })
+                } else {
+                    return self.start_round(kill, Some(Asker::Request(id)));
+                }
+            }
+        };
+        self.reply(id, reply);
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn forget(&mut self, id: RequestId) {
+        if let Some(round) = &mut self.round {
+            round
+                .askers
+                .retain(|asker| !matches!(asker, Asker::Request(other) if *other == id));
+        }
+        if let Some(kill) = &mut self.kill {
+            kill.askers.retain(|other| *other != id);
+        }
+        for asker in &mut self.kill_after_seal {
+            if *asker == Some(id) {
+                *asker = None;
+            }
+        }
+    }
+
+    /// A tool's command.
+    pub(super) fn tool(
+        &mut self,
+        conn: ConnId,
+        dialect: Dialect,
+        from: UniquePid,
+        command: UserCommand,
+    ) {
+        self.set_role(conn, Role::Tool(dialect));
+        let mut result = UserResult::new(CommandStatus::Success);
+        result.verb = Some(command.verb);
+        match command.verb {
+            Verb::Status => {
+                let status = self.status();
+                result.peers = status.peers;
+                result.running = status.running;
+                result.interval = status.interval;
+            }
+            Verb::List => {
+                let text = worker_list::write(self.workers());
+                let limit = dialect.peer_payload_limit().unwrap_or(usize::MAX);
+                result.text = Bytes::from(cut_at_line(text, limit));
+            }
+            Verb::Checkpoint => match self.prefixes.take(self.now, from) {
+                Some(Prefix::Blocking) => return self.tool_checkpoint(conn, result, false, true),
+                Some(Prefix::Killing) => result.peers = self.roster.peers(),
+                None => return self.tool_checkpoint(conn, result, false, false),
+            },
+            Verb::BlockingPrefix => self.prefixes.remember(self.now, from, Prefix::Blocking),
+            Verb::BlockingCheckpoint => return self.tool_checkpoint(conn, result, false, true),
+            Verb::CheckpointAndKill => {
+                // Tools up to 4.2.0 send an ordinary checkpoint command behind this one.
+                if self.can_start() {
+                    self.prefixes.remember(self.now, from, Prefix::Killing);
+                }
+                return self.tool_checkpoint(conn, result, true, false);
+            }
+            Verb::SetInterval => {
+                self.set_interval(command.interval);
+                result.interval = self.interval;
+            }
+            Verb::Kill => self.kill(None),
+            Verb::Quit => {
+                self.event(Event::QuitRequested);
+                self.close(conn);
+                self.stopping = true;
+                self.kill(None);
+                return self.stop_if_asked();
+            }
+            Verb::Help => {}
+            Verb::Unknown(_) => result.status = CommandStatus::Invalid,
+        }
+        self.answer_tool(conn, result);
+    }
+
+    fn tool_checkpoint(&mut self, conn: ConnId, mut result: UserResult, kill: bool, wait: bool) {
+        if !self.can_start() {
+            result.status = CommandStatus::NotRunning;
+            return self.answer_tool(conn, result);
+        }
+        result.peers = self.roster.peers();
+        let kill = kill || self.config.kill_after_checkpoint;
+        if wait {
+            self.start_round(kill, Some(Asker::Tool(conn)));
+        } else {
+            self.start_round(kill, None);
+            self.answer_tool(conn, result);
+        }
+    }
+
+    fn answer_tool(&mut self, conn: ConnId, result: UserResult) {
+        let Some(Role::Tool(dialect)) = self.conns.get(&conn).map(|entry| &entry.role) else {
+            return;
+        };
+        let dialect = *dialect;
+        self.send(conn, dialect, Body::UserResult(result));
+        self.close(conn);
+    }
+
+    /// Tells everybody who waited how the round ended.
+    pub(super) fn answer_askers(
+        &mut self,
+        askers: Vec<Asker>,
+        outcome: Result<(u64, u32), String>,
+    ) {
+        for asker in askers {
+            match (asker, &outcome) {
+                (Asker::Request(id), Ok((round, peers))) => {
+                    self.reply(
+                        id,
+                        Ok(Reply::Checkpointed(Checkpointed::new(*peers, Some(*round)))),
+                    );
+                }
+                (Asker::Request(id), Err(reason)) => {
+                    self.reply(
+                        id,
+                        Err(CommandError::CheckpointFailed {
+                            reason: reason.clone(),
+                        }),
+                    );
+                }
+                (Asker::Tool(conn), Ok((_, peers))) => {
+                    let mut result = UserResult::new(CommandStatus::Success);
+                    result.verb = Some(Verb::BlockingCheckpoint);
+                    result.peers = *peers;
+                    self.answer_tool(conn, result);
+                }
+                (Asker::Tool(conn), Err(_)) => {
+                    let mut result = UserResult::new(CommandStatus::NotRunning);
+                    result.verb = Some(Verb::BlockingCheckpoint);
+                    self.answer_tool(conn, result);
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, result: Result<Reply, CommandError>) {
+        self.outputs.push_back(Output::Reply { id, result });
+    }
+
+    fn cannot_start(&self) -> CommandError {
+        let generation = self.computation.id.generation;
+        match &self.round {
+            Some(round) => CommandError::Busy {
+                round: round.number,
+                generation: round.generation,
+            },
+            None if self.resuming => CommandError::Busy {
+                round: self.rounds,
+                generation,
+            },
+            None => CommandError::NotRunning,
+        }
+    }
+
+    /// Kills all workers; never before the images of a finished round are sealed.
+    fn kill(&mut self, asker: Option<RequestId>) {
+        if self.round.as_ref().is_some_and(super::Round::is_sealing) {
+            self.kill_after_seal.push(asker);
+        } else {
+            self.kill_now(asker.into_iter().collect());
+        }
+    }
+
+    pub(super) fn kill_now(&mut self, askers: Vec<RequestId>) {
+        if self.roster.is_empty() {
+            for id in askers {
+                self.reply(id, Ok(Reply::Done));
+            }
+            return;
+        }
+        self.fail_round(RoundError::Killed);
+        let deadline = self.now + self.config.kill_timeout;
+        let kill = self.kill.get_or_insert_with(Kill::default);
+        kill.deadline.get_or_insert(deadline);
+        kill.askers.extend(askers);
+        self.broadcast(&Body::KillPeer);
+        // Those whose dialect is not known yet are told by the end of their connection.
+        let mute: Vec<ConnId> = self
+            .roster
+            .iter()
+            .map(|(conn, _)| conn)
+            .filter(|&conn| self.dialect_of(conn).is_none())
+            .collect();
+        let parked: Vec<ConnId> = self.parked.drain(..).collect();
+        for conn in mute.into_iter().chain(parked) {
+            self.close(conn);
+        }
+    }
+
+    /// Whoever has not obeyed in time is cut off.
+    pub(super) fn check_kill(&mut self) {
+        let deadline = self.kill.as_ref().and_then(|kill| kill.deadline);
+        if deadline.is_none_or(|deadline| deadline > self.now) {
+            return;
+        }
+        let left: Vec<ConnId> = self.roster.iter().map(|(conn, _)| conn).collect();
+        for conn in left {
+            self.cut_off(conn);
+        }
+    }
+
+    pub(super) fn stop_if_asked(&mut self) {
+        if self.stopping && self.roster.is_empty() && self.round.is_none() && !self.stopped {
+            self.stopped = true;
+            self.outputs.push_back(Output::Stop);
+        }
+    }
+
+    pub(super) fn set_interval(&mut self, interval: Interval) {
+        if interval != Interval::Unchanged {
+            self.interval = interval;
+            self.reset_due();
+        }
+    }
+
+    /// Counts the interval from now on, if there is anything to checkpoint.
+    pub(super) fn reset_due(&mut self) {
+        self.due = match self.interval {
+            Interval::Every(period) => Some(self.now + period.max(Duration::from_millis(1))),
+            Interval::Never | Interval::Unchanged => None,
+        };
+    }
+}
+
+/// As many whole lines of `text` as fit into `limit` bytes.
+fn cut_at_line(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let end = text.as_bytes()[..limit]
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1);
+        text.truncate(end);
+    }
+    text
+}

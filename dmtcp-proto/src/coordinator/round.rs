@@ -1,0 +1,300 @@
+//! One checkpoint round: from the order to the sealed set, or to the reason why there is none.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use super::commands::Asker;
+use super::config::CoordinatorConfig;
+use super::event::{Event, ImageReport, RoundError};
+use super::roster::{Part, Worker};
+use super::{CoordinatorCore, Output};
+use crate::command::WorkerInfo;
+use crate::ids::ConnId;
+use crate::message::{Body, DoCheckpoint};
+use crate::state::WorkerState;
+use crate::time::Instant;
+
+/// The running round.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) number: u64,
+    pub(super) generation: u32,
+    pub(super) then_exit: bool,
+    pub(super) askers: Vec<Asker>,
+    pub(super) reports: Vec<ImageReport>,
+    /// Workers that were told and have neither reported nor left.
+    pub(super) missing: usize,
+    phase: Phase,
+    progress: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Workers are on their way to their images.
+    Open,
+    /// All have reported; the driver makes the set.
+    Sealing,
+    /// It will have no set; the survivors go through it so that they run again.
+    Failed,
+}
+
+impl Round {
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub(super) fn is_sealing(&self) -> bool {
+        self.phase == Phase::Sealing
+    }
+
+    pub(super) fn is_failed(&self) -> bool {
+        self.phase == Phase::Failed
+    }
+
+    pub(super) fn stall_deadline(&self, config: &CoordinatorConfig) -> Option<Instant> {
+        config
+            .stall_timeout
+            .filter(|_| self.is_open())
+            .map(|limit| self.progress + limit)
+    }
+}
+
+impl CoordinatorCore {
+    /// Whether a round can begin now.
+    pub(super) fn can_start(&self) -> bool {
+        self.roster.all_running()
+            && self.round.is_none()
+            && !self.resuming
+            && self.restart.is_none()
+            && self.kill.is_none()
+            && !self.stopping
+            && self.computation.dialect.is_some()
+    }
+
+    /// Begins a round; [`can_start`](Self::can_start) holds.
+    pub(super) fn start_round(&mut self, then_exit: bool, asker: Option<Asker>) {
+        self.rounds += 1;
+        let generation = self.computation.id.generation.wrapping_add(1);
+        self.computation.id.generation = generation;
+        self.barriers.reset();
+        self.due = None;
+        for worker in self.roster.iter_mut() {
+            worker.passed = 0;
+            worker.waiting = false;
+            worker.last_barrier = None;
+            worker.part = Part::Told;
+        }
+        let peers = self.roster.peers();
+        self.round = Some(Round {
+            number: self.rounds,
+            generation,
+            then_exit,
+            askers: asker.into_iter().collect(),
+            reports: Vec::new(),
+            missing: self.roster.len(),
+            phase: Phase::Open,
+            progress: self.now,
+        });
+        self.event(Event::CheckpointStarted {
+            round: self.rounds,
+            generation,
+            workers: peers,
+        });
+        self.broadcast(&Body::DoCheckpoint(DoCheckpoint { peers, then_exit }));
+    }
+
+    /// A worker reached its next step.
+    pub(super) fn progress(&mut self) {
+        let now = self.now;
+        if let Some(round) = &mut self.round {
+            round.progress = now;
+        }
+    }
+
+    /// Hands the images over once every worker of the round has reported.
+    pub(super) fn complete_if_reported(&mut self) {
+        let Some(round) = &mut self.round else { return };
+        if !round.is_open() || round.missing > 0 || round.reports.is_empty() {
+            return;
+        }
+        round.phase = Phase::Sealing;
+        let number = round.number;
+        let images = round.reports.clone();
+        self.resuming = !self.roster.is_empty() && !self.roster.all_running();
+        self.event(Event::ImagesReported { round: number });
+        if self.config.seal {
+            let computation = self.computation.id;
+            self.outputs.push_back(Output::Seal {
+                round: number,
+                computation,
+                images,
+            });
+        } else {
+            self.sealed(number, Ok(()));
+        }
+    }
+
+    /// The driver has made the set, or could not.
+    pub(super) fn sealed(&mut self, number: u64, result: Result<(), String>) {
+        let Some(round) = self
+            .round
+            .take_if(|round| round.number == number && round.is_sealing())
+        else {
+            return;
+        };
+        let Round {
+            generation,
+            then_exit,
+            askers,
+            reports,
+            ..
+        } = round;
+        match result {
+            Ok(()) => {
+                let peers = u32::try_from(reports.len()).unwrap_or(u32::MAX);
+                self.event(Event::CheckpointComplete {
+                    round: number,
+                    generation,
+                    images: reports,
+                });
+                self.answer_askers(askers, Ok((number, peers)));
+            }
+            Err(text) => {
+                let reason = RoundError::Seal(text);
+                let message = reason.to_string();
+                self.event(Event::CheckpointFailed {
+                    round: number,
+                    generation,
+                    reason,
+                });
+                self.answer_askers(askers, Err(message));
+            }
+        }
+        // A restart may already have begun behind a round whose workers have all exited.
+        let of_this_round = self
+            .roster
+            .iter()
+            .any(|(_, worker)| worker.part == Part::Reported);
+        for worker in self.roster.iter_mut() {
+            worker.part = Part::None;
+        }
+        let killers = core::mem::take(&mut self.kill_after_seal);
+        if then_exit && of_this_round || !killers.is_empty() {
+            self.kill_now(killers.into_iter().flatten().collect());
+        }
+        self.reset_due();
+        self.stop_if_asked();
+        self.settle();
+        if self.roster.is_empty() {
+            self.unpark();
+        }
+    }
+
+    /// Ends the round without a set. Its survivors still go through its barriers.
+    pub(super) fn fail_round(&mut self, reason: RoundError) {
+        let Some(round) = self.round.as_mut().filter(|round| round.is_open()) else {
+            return;
+        };
+        round.phase = Phase::Failed;
+        let (number, generation) = (round.number, round.generation);
+        let askers = core::mem::take(&mut round.askers);
+        round.reports = Vec::new();
+        let message = reason.to_string();
+        self.event(Event::CheckpointFailed {
+            round: number,
+            generation,
+            reason,
+        });
+        self.answer_askers(askers, Err(message));
+    }
+
+    /// What the departure of a worker means for the running round.
+    pub(super) fn lost_in_round(&mut self, worker: &Worker, info: WorkerInfo) {
+        let Some(round) = &mut self.round else { return };
+        let state = worker.state();
+        match worker.part {
+            Part::None => {}
+            // It ended before it could answer, as short-lived processes do: the checkpoint is of
+            // the computation without it.
+            Part::Told if round.is_open() => {
+                round.missing -= 1;
+                if self.roster.is_empty() && round.reports.is_empty() {
+                    self.fail_round(RoundError::PeerLost(info));
+                } else {
+                    self.complete_if_reported();
+                }
+            }
+            Part::Answered if round.is_open() => {
+                round.missing -= 1;
+                let reason = if self.kill.is_some() {
+                    RoundError::Killed
+                } else {
+                    RoundError::PeerLost(info)
+                };
+                self.fail_round(reason);
+                // From here on stock workers of one host wait for each other in a barrier of
+                // their own, sized for the lost one: no message frees them.
+                if !matches!(state, WorkerState::PreSuspend) {
+                    self.kill_stuck(&worker.host);
+                }
+            }
+            // Its image is there, so the set can be complete; but those of its host that have not
+            // resumed may wait for it inside DMTCP.
+            Part::Reported
+                if !round.then_exit && state != WorkerState::Running && self.kill.is_none() =>
+            {
+                let deadline = self.now + self.config.kill_timeout;
+                self.stuck_deadline = Some((deadline, worker.host.clone()));
+            }
+            Part::Told | Part::Answered | Part::Reported => {}
+        }
+    }
+
+    /// Kills the processes of a host that are not running.
+    fn kill_stuck(&mut self, host: &crate::Text) {
+        let stuck: Vec<ConnId> = self
+            .roster
+            .iter()
+            .filter(|(_, worker)| worker.host == *host && worker.state() != WorkerState::Running)
+            .map(|(conn, _)| conn)
+            .collect();
+        for conn in stuck {
+            self.cut_off(conn);
+        }
+    }
+
+    pub(super) fn check_stall(&mut self) {
+        if self
+            .stuck_deadline
+            .as_ref()
+            .is_some_and(|(deadline, _)| *deadline <= self.now)
+        {
+            if let Some((_, host)) = self.stuck_deadline.take() {
+                self.kill_stuck(&host);
+            }
+        }
+        let deadline = self
+            .round
+            .as_ref()
+            .and_then(|round| round.stall_deadline(&self.config));
+        if deadline.is_none_or(|deadline| deadline > self.now) {
+            return;
+        }
+        let late: Vec<ConnId> = self
+            .roster
+            .iter()
+            .filter(|(_, worker)| !worker.waiting && worker.part != Part::Reported)
+            .map(|(conn, _)| conn)
+            .collect();
+        let waiting_for = late
+            .iter()
+            .filter_map(|&conn| self.roster.get(conn))
+            .map(Worker::info)
+            .collect();
+        self.fail_round(RoundError::Stalled(waiting_for));
+        let all: Vec<ConnId> = self.roster.iter().map(|(conn, _)| conn).collect();
+        for conn in all {
+            self.cut_off(conn);
+        }
+    }
+}

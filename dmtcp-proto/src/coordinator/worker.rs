@@ -1,0 +1,324 @@
+//! Messages of admitted workers, and their departure.
+
+use super::CoordinatorCore;
+use super::barrier::Arrival;
+use super::roster::Part;
+use crate::command::Reply;
+use crate::coordinator::Output;
+use crate::coordinator::event::{Event, ImageReport};
+use crate::error::DecodeError;
+use crate::ids::ConnId;
+use crate::kind::Kind;
+use crate::message::{
+    Body, CheckpointFile, DoCheckpoint, KeyValueOp, KeyValueRequest, KeyValueResponse, Message,
+    Released,
+};
+use crate::name::Name;
+use crate::state::WorkerState;
+use crate::text::Text;
+
+impl CoordinatorCore {
+    pub(super) fn worker_message(
+        &mut self,
+        conn: ConnId,
+        message: Message,
+    ) -> Result<(), DecodeError> {
+        let kind = message.body.kind();
+        match message.body {
+            Body::ProcessAfterExec { real_pid, program } => {
+                self.identify(conn, &message.from, real_pid, Some(program));
+                self.roster.set_state(conn, message.state);
+                self.repeat_order(conn);
+                self.updated(conn);
+            }
+            Body::ProcessAfterFork { real_pid } => {
+                self.identify(conn, &message.from, real_pid, None);
+                self.roster.set_state(conn, message.state);
+                self.updated(conn);
+            }
+            Body::GetCheckpointDir => {
+                let dir = self.checkpoint_dir.clone();
+                self.answer(conn, Body::CheckpointDir(dir));
+            }
+            Body::SetCheckpointDir(dir) => {
+                // Own copy: a slice would keep the whole received buffer alive.
+                self.checkpoint_dir = Text::new(dir.as_bytes().to_vec()).unwrap_or_default();
+            }
+            Body::Barrier(name) => {
+                self.roster.set_state(conn, message.state);
+                self.arrived(conn, name)?;
+            }
+            Body::CheckpointFile(file) => {
+                self.roster.set_state(conn, message.state);
+                self.reported(conn, file)?;
+            }
+            Body::WorkerResuming => self.resumed(conn),
+            Body::KeyValueRequest(request) => self.key_value(conn, &request),
+            _ => {
+                let why = "not a message of an admitted worker";
+                return Err(DecodeError::Unexpected { kind, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// A side channel of a worker's user threads carries requests to the store and nothing else.
+    pub(super) fn name_service(
+        &mut self,
+        conn: ConnId,
+        message: Message,
+    ) -> Result<(), DecodeError> {
+        match message.body {
+            Body::KeyValueRequest(request) => {
+                self.key_value(conn, &request);
+                Ok(())
+            }
+            body => {
+                let why = "a name-service connection carries key-value requests only";
+                Err(DecodeError::Unexpected {
+                    kind: body.kind(),
+                    why,
+                })
+            }
+        }
+    }
+
+    fn identify(
+        &mut self,
+        conn: ConnId,
+        from: &crate::UniquePid,
+        real_pid: i32,
+        program: Option<Text>,
+    ) {
+        if let Some(worker) = self.roster.get_mut(conn) {
+            worker.id = *from;
+            worker.real_pid = real_pid;
+            if let Some(program) = program {
+                worker.program = program;
+            }
+        }
+    }
+
+    fn updated(&mut self, conn: ConnId) {
+        if let Some(worker) = self.roster.get(conn) {
+            let info = worker.info();
+            self.event(Event::WorkerUpdated(info));
+        }
+        self.settle();
+    }
+
+    /// A new program's checkpoint thread may not have seen the order that its predecessor got.
+    fn repeat_order(&mut self, conn: ConnId) {
+        let Some(round) = self.round.as_ref().filter(|round| round.is_open()) else {
+            return;
+        };
+        let then_exit = round.then_exit;
+        let told = self
+            .roster
+            .get(conn)
+            .is_some_and(|worker| worker.part == Part::Told);
+        if let Some(dialect) = self.dialect_of(conn).filter(|_| told) {
+            let order = DoCheckpoint {
+                peers: self.roster.peers(),
+                then_exit,
+            };
+            self.send(conn, dialect, Body::DoCheckpoint(order));
+        }
+    }
+
+    fn answer(&mut self, conn: ConnId, body: Body) {
+        if let Some(dialect) = self.dialect_of(conn) {
+            self.send(conn, dialect, body);
+        }
+    }
+
+    fn key_value(&mut self, conn: ConnId, request: &KeyValueRequest) {
+        let mut response = self.store.request(request, self.config.max_store);
+        let Some(dialect) = self.dialect_of(conn) else {
+            return;
+        };
+        if let (KeyValueResponse::Value(value), Some(max)) =
+            (&response, dialect.peer_payload_limit())
+        {
+            if value.as_bytes().len() >= max {
+                // The peer would exit. An old value is never used by stock workers.
+                response = match request.op {
+                    KeyValueOp::Get => KeyValueResponse::NoKey,
+                    _ => KeyValueResponse::Value(Text::from("0")),
+                };
+            }
+        }
+        self.send(conn, dialect, Body::KeyValueResponse(response));
+    }
+
+    fn arrived(&mut self, conn: ConnId, name: Name) -> Result<(), DecodeError> {
+        let unexpected = |why| {
+            Err(DecodeError::Unexpected {
+                kind: Kind::Barrier,
+                why,
+            })
+        };
+        let Some(worker) = self.roster.get_mut(conn) else {
+            return Ok(());
+        };
+        match self.barriers.arrive(worker, name) {
+            Arrival::Repeated => return Ok(()),
+            Arrival::Elsewhere => return unexpected("the other workers are at another barrier"),
+            Arrival::TooMany => return unexpected("too many barriers in one round"),
+            Arrival::Waits | Arrival::CatchesUp if worker.part == Part::Told => {
+                worker.part = Part::Answered;
+            }
+            Arrival::Waits | Arrival::CatchesUp => {}
+        }
+        worker.last_barrier = Some(name);
+        let waits = worker.waiting;
+        self.progress();
+        if waits {
+            self.release_if_met();
+        } else {
+            let released = self.released(name);
+            self.answer(conn, Body::BarrierReleased(released));
+        }
+        Ok(())
+    }
+
+    fn released(&self, name: Name) -> Released {
+        let then_exit = self.round.as_ref().is_some_and(|round| round.then_exit);
+        Released {
+            name,
+            peers: self.roster.peers(),
+            then_exit,
+        }
+    }
+
+    pub(super) fn release_if_met(&mut self) {
+        let complete = self
+            .restart
+            .as_ref()
+            .is_none_or(|restart| self.roster.peers() == restart.expected);
+        if !complete || !self.barriers.is_met(self.roster.len()) {
+            return;
+        }
+        if let Some(name) = self.barriers.release(self.roster.iter_mut()) {
+            let released = self.released(name);
+            self.broadcast(&Body::BarrierReleased(released));
+            self.event(Event::BarrierReleased {
+                name,
+                peers: released.peers,
+            });
+        }
+    }
+
+    fn reported(&mut self, conn: ConnId, file: CheckpointFile) -> Result<(), DecodeError> {
+        let kind = Kind::CheckpointFile;
+        let Some(worker) = self.roster.get_mut(conn) else {
+            return Ok(());
+        };
+        if worker.part != Part::Answered || worker.state() != WorkerState::Checkpointed {
+            let why = "no image is expected of this worker";
+            return Err(DecodeError::Unexpected { kind, why });
+        }
+        worker.part = Part::Reported;
+        let report = ImageReport {
+            path: file.path,
+            unique: file.unique,
+            worker: worker.info(),
+        };
+        if let Some(round) = &mut self.round {
+            round.missing -= 1;
+            if round.is_open() {
+                round.reports.push(report);
+            }
+        }
+        self.progress();
+        self.complete_if_reported();
+        Ok(())
+    }
+
+    fn resumed(&mut self, conn: ConnId) {
+        self.roster.set_state(conn, WorkerState::Running);
+        if let Some(worker) = self.roster.get_mut(conn) {
+            worker.last_barrier = None;
+        }
+        self.progress();
+        self.settle();
+    }
+
+    /// What follows when the last worker has come to run.
+    pub(super) fn settle(&mut self) {
+        if !self.roster.all_running() {
+            return;
+        }
+        let peers = self.roster.peers();
+        if self
+            .restart
+            .as_ref()
+            .is_some_and(|restart| restart.expected == peers)
+        {
+            self.restart = None;
+            self.reset_due();
+            self.event(Event::RestartComplete { peers });
+        }
+        if self.resuming {
+            self.resuming = false;
+            self.stuck_deadline = None;
+            self.reset_due();
+            self.event(Event::Resumed);
+        }
+        if self.round.as_ref().is_some_and(super::Round::is_failed) {
+            self.round = None;
+            self.reset_due();
+        }
+        self.unpark();
+    }
+
+    /// A worker's connection is gone, whoever ended it.
+    pub(super) fn worker_left(&mut self, conn: ConnId) {
+        let Some(worker) = self.roster.remove(conn) else {
+            return;
+        };
+        self.barriers.leave(&worker);
+        let info = worker.info();
+        self.event(Event::WorkerLeft(info.clone()));
+        self.lost_in_round(&worker, info);
+        if self.roster.is_empty() {
+            self.computation_ended();
+        } else {
+            self.release_if_met();
+            self.settle();
+        }
+    }
+
+    fn computation_ended(&mut self) {
+        let computation = self.computation.id;
+        // A round whose images are being sealed outlives its workers.
+        if self.round.as_ref().is_some_and(super::Round::is_failed) {
+            self.round = None;
+        }
+        self.restart = None;
+        self.resuming = false;
+        self.stuck_deadline = None;
+        self.barriers.reset();
+        self.computation.id = crate::UniquePid::NULL;
+        self.computation.dialect = None;
+        self.due = None;
+        self.event(Event::ComputationEnded { computation });
+        for id in self.kill.take().map(|kill| kill.askers).unwrap_or_default() {
+            self.outputs.push_back(Output::Reply {
+                id,
+                result: Ok(Reply::Done),
+            });
+        }
+        self.stop_if_asked();
+        self.unpark();
+    }
+
+    /// Cuts a worker off that no message can reach, and has its process killed.
+    pub(super) fn cut_off(&mut self, conn: ConnId) {
+        if let Some(worker) = self.roster.get(conn) {
+            let worker = worker.info();
+            self.outputs.push_back(Output::KillProcess { worker });
+        }
+        self.close(conn);
+    }
+}

@@ -1,0 +1,451 @@
+//! Checkpoint rounds: complete ones, and every way to lose a worker in one.
+
+mod support;
+
+use dmtcp_proto::{
+    AfterCheckpoint, Body, Checkpointed, Command, CommandError, CoordinatorConfig, Dialect, Event,
+    Interval, Name, Reply, RoundError, Status, Text, WorkerState,
+};
+use std::time::Duration;
+use support::{Worker, World, for_each_dialect, resume_all, through_barriers, write_images};
+
+fn launched(dialect: Dialect, count: usize) -> (World, Vec<Worker>) {
+    let mut world = World::new(CoordinatorConfig::default());
+    let workers = (0..count)
+        .map(|_| Worker::launch(&mut world, dialect))
+        .collect();
+    (world, workers)
+}
+
+fn checkpoint(world: &mut World) -> u64 {
+    world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone))
+}
+
+fn done(peers: u32, round: u64) -> Option<Result<Reply, CommandError>> {
+    Some(Ok(Reply::Checkpointed(Checkpointed::new(
+        peers,
+        Some(round),
+    ))))
+}
+
+fn failed(world: &World) -> Option<&RoundError> {
+    world.events.iter().find_map(|event| match event {
+        Event::CheckpointFailed { reason, .. } => Some(reason),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_round_is_complete_only_when_it_is_sealed() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 3);
+        for round in 1..=2 {
+            let id = checkpoint(&mut world);
+            write_images(&mut world, &mut workers);
+            assert_eq!(world.reply(id), None);
+            let (number, computation, images) = world.seals.last().unwrap().clone();
+            assert_eq!((number, images.len()), (round, 3));
+            assert_eq!(u64::from(computation.generation), round);
+            assert!(computation.same_as(&workers[0].group));
+
+            // Workers run again meanwhile, and nothing new can begin.
+            resume_all(&mut world, &mut workers);
+            let early = checkpoint(&mut world);
+            let busy = Some(Err(CommandError::Busy {
+                round,
+                generation: computation.generation,
+            }));
+            assert_eq!(world.reply(early), busy);
+
+            world.seal(Ok(()));
+            assert_eq!(world.reply(id), done(3, round));
+        }
+        assert_eq!(failed(&world), None);
+    });
+}
+
+#[test]
+fn the_next_round_waits_until_all_run_again() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 2);
+        checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        workers[0].resume(&mut world);
+        let early = checkpoint(&mut world);
+        assert!(matches!(
+            world.reply(early),
+            Some(Err(CommandError::Busy { .. }))
+        ));
+        workers[1].resume(&mut world);
+        assert!(world.has_event(|event| *event == Event::Resumed));
+        let next = checkpoint(&mut world);
+        assert_eq!(world.reply(next), None);
+    });
+}
+
+#[test]
+fn a_seal_that_fails_fails_the_round_and_not_the_workers() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 1);
+        let id = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        resume_all(&mut world, &mut workers);
+        world.seal(Err("disk full".into()));
+        assert!(matches!(
+            world.reply(id),
+            Some(Err(CommandError::CheckpointFailed { .. }))
+        ));
+        assert_eq!(failed(&world), Some(&RoundError::Seal("disk full".into())));
+        let next = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(next), done(1, 2));
+    });
+}
+
+#[test]
+fn nothing_to_checkpoint() {
+    let mut world = World::new(CoordinatorConfig::default());
+    let id = checkpoint(&mut world);
+    assert_eq!(world.reply(id), Some(Err(CommandError::NotRunning)));
+    for_each_dialect(|dialect| {
+        let mut world = World::new(CoordinatorConfig::default());
+        Worker::knock(&mut world, dialect, "here", WorkerState::Unknown);
+        let id = checkpoint(&mut world);
+        assert_eq!(
+            world.reply(id),
+            Some(Err(CommandError::NotRunning)),
+            "it only launches yet"
+        );
+    });
+}
+
+#[test]
+fn a_process_that_ends_before_it_answers_is_not_part_of_the_checkpoint() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 3);
+        let id = checkpoint(&mut world);
+        let short_lived = workers.pop().unwrap();
+        world.hang_up(short_lived.conn);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 1));
+    });
+}
+
+#[test]
+fn a_round_whose_only_worker_ends_is_answered() {
+    for_each_dialect(|dialect| {
+        let (mut world, workers) = launched(dialect, 1);
+        let id = checkpoint(&mut world);
+        world.hang_up(workers[0].conn);
+        assert!(matches!(
+            world.reply(id),
+            Some(Err(CommandError::CheckpointFailed { .. }))
+        ));
+        assert!(world.has_event(|event| matches!(event, Event::ComputationEnded { .. })));
+    });
+}
+
+/// The stock coordinator says "all good" (`PROTOCOL.md` 5.3) or hangs (12.4, rows 27 and 29).
+#[test]
+fn a_worker_lost_at_any_barrier_fails_the_round_and_frees_the_others() {
+    for_each_dialect(|dialect| {
+        for lost_at in 0..4 {
+            let (mut world, mut workers) = launched(dialect, 2);
+            let id = checkpoint(&mut world);
+            for worker in &workers {
+                worker.order(&mut world);
+            }
+            through_barriers(&mut world, &mut workers, lost_at);
+            let mut lost = workers.pop().unwrap();
+            let (barrier, state) = support::CHECKPOINT_BARRIERS[lost_at];
+            lost.arrive(&mut world, state, barrier);
+            world.hang_up(lost.conn);
+
+            assert!(matches!(
+                world.reply(id),
+                Some(Err(CommandError::CheckpointFailed { .. }))
+            ));
+            let Some(RoundError::PeerLost(info)) = failed(&world) else {
+                panic!("{:?}", world.events)
+            };
+            assert_eq!(info.id, lost.id);
+            assert!(world.seals.is_empty());
+
+            let survivor = &mut workers[0];
+            if lost_at == 0 {
+                // Still free: it goes through the round, and the next one succeeds.
+                assert!(world.killed.is_empty());
+                through_barriers(&mut world, &mut workers, 4);
+                workers[0].report(&mut world);
+                assert!(world.seals.is_empty(), "half a set must never be sealed");
+                workers[0].resume(&mut world);
+                let next = checkpoint(&mut world);
+                write_images(&mut world, &mut workers);
+                world.seal(Ok(()));
+                assert_eq!(world.reply(next), done(1, 2));
+            } else {
+                // Inside DMTCP's own barrier: nothing but SIGKILL ends it.
+                assert_eq!(world.killed.len(), 1);
+                assert_eq!(world.killed[0].id, survivor.id);
+                assert!(world.is_closed(survivor.conn));
+            }
+        }
+    });
+}
+
+#[test]
+fn survivors_on_other_hosts_are_not_killed() {
+    for_each_dialect(|dialect| {
+        let mut world = World::new(CoordinatorConfig::default());
+        let mut workers = vec![
+            Worker::launch_on(&mut world, dialect, "one"),
+            Worker::launch_on(&mut world, dialect, "two"),
+        ];
+        checkpoint(&mut world);
+        for worker in &workers {
+            worker.order(&mut world);
+        }
+        through_barriers(&mut world, &mut workers, 2);
+        world.hang_up(workers.pop().unwrap().conn);
+        assert!(world.killed.is_empty());
+        let survivor = &mut workers[0];
+        for (barrier, state) in &support::CHECKPOINT_BARRIERS[2..] {
+            survivor.arrive(&mut world, *state, barrier);
+            assert!(survivor.released(&mut world).is_some());
+        }
+        survivor.report(&mut world);
+        survivor.resume(&mut world);
+        let next = checkpoint(&mut world);
+        assert_eq!(world.reply(next), None, "the next round begins");
+    });
+}
+
+/// The stock coordinator then refuses every later checkpoint (`PROTOCOL.md` 12.4, row 29).
+#[test]
+fn row_29_a_worker_lost_behind_its_report_does_not_spoil_the_set() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 2);
+        let id = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.hang_up(workers.pop().unwrap().conn);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 1));
+        // The other may wait for the dead one inside DMTCP; it is not left there for ever.
+        world.wait(Duration::from_secs(6));
+        assert_eq!(world.killed.len(), 1);
+    });
+}
+
+#[test]
+fn a_stall_is_named_and_ended() {
+    for_each_dialect(|dialect| {
+        let limit = Duration::from_secs(30);
+        let mut world = World::new(CoordinatorConfig::default().stall_timeout(Some(limit)));
+        let mut workers = [
+            Worker::launch(&mut world, dialect),
+            Worker::launch(&mut world, dialect),
+        ];
+        let id = checkpoint(&mut world);
+        workers[0].order(&mut world);
+        world.wait(Duration::from_secs(20));
+        workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        world.wait(Duration::from_secs(29));
+        assert_eq!(world.reply(id), None);
+        world.wait(Duration::from_secs(2));
+        let Some(RoundError::Stalled(late)) = failed(&world) else {
+            panic!("{:?}", world.events)
+        };
+        assert_eq!(late.len(), 1);
+        assert_eq!(late[0].id, workers[1].id);
+        assert_eq!(world.killed.len(), 2);
+    });
+}
+
+#[test]
+fn a_child_forked_in_a_round_walks_through_it() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 1);
+        let id = checkpoint(&mut world);
+        workers[0].order(&mut world);
+        through_barriers(&mut world, &mut workers, 1);
+
+        let mut child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let inbox = child.take(&mut world);
+        let [accept, order] = &inbox[..] else {
+            panic!("{inbox:?}")
+        };
+        let Body::Accept(accepted) = &accept.body else {
+            panic!("{accept:?}")
+        };
+        assert_ne!(
+            accepted.time_stamp, 0,
+            "row 32: the shared area is named by it"
+        );
+        assert!(matches!(order.body, Body::DoCheckpoint(_)));
+        child.id.pid = accepted.virtual_pid;
+        child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
+        child.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        assert!(child.released(&mut world).is_some(), "it catches up alone");
+
+        workers.push(child);
+        for (barrier, state) in &support::CHECKPOINT_BARRIERS[1..] {
+            workers[0].arrive(&mut world, *state, barrier);
+            assert_eq!(
+                workers[0].released(&mut world),
+                None,
+                "the child is waited for"
+            );
+            workers[1].arrive(&mut world, *state, barrier);
+            for worker in &workers {
+                assert_eq!(worker.released(&mut world).unwrap().peers, 2);
+            }
+        }
+        for worker in &mut workers {
+            worker.report(&mut world);
+        }
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 1));
+    });
+}
+
+/// The stock coordinator refuses it, cuts it off or dies (`PROTOCOL.md` 5.4; 12.3, row 16).
+#[test]
+fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 1);
+        checkpoint(&mut world);
+        workers[0].order(&mut world);
+        through_barriers(&mut world, &mut workers, 2);
+        let mut newcomer = Worker::knock(&mut world, dialect, "here", WorkerState::Unknown);
+        assert!(newcomer.take(&mut world).is_empty());
+        for (barrier, state) in &support::CHECKPOINT_BARRIERS[2..] {
+            workers[0].arrive(&mut world, *state, barrier);
+            assert_eq!(workers[0].released(&mut world).unwrap().peers, 1);
+        }
+        workers[0].report(&mut world);
+        resume_all(&mut world, &mut workers);
+        assert!(newcomer.take(&mut world).is_empty());
+        world.seal(Ok(()));
+        newcomer.start(&mut world);
+        assert_eq!(world.core.status(), Status::new(2, true, Interval::Never));
+    });
+}
+
+/// The stock coordinator forgets it (`PROTOCOL.md` 12.4, row 32).
+#[test]
+fn row_32_an_exec_in_a_round_repeats_the_whole_order() {
+    for_each_dialect(|dialect| {
+        let (mut world, workers) = launched(dialect, 1);
+        world.request(Command::Checkpoint(AfterCheckpoint::KillWorkers));
+        assert!(workers[0].order(&mut world).then_exit);
+        workers[0].say(
+            &mut world,
+            Body::ProcessAfterExec {
+                real_pid: 9,
+                program: Text::from("sh"),
+            },
+        );
+        let again = workers[0].order(&mut world);
+        assert!(again.then_exit);
+        assert_eq!(again.peers, 1);
+    });
+}
+
+#[test]
+fn checkpoint_and_kill() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 2);
+        let id = world.request(Command::Checkpoint(AfterCheckpoint::KillWorkers));
+        write_images(&mut world, &mut workers);
+        // One exits by itself before the seal; the other one must be told behind it.
+        world.hang_up(workers[0].conn);
+        assert!(
+            workers[1].take(&mut world).is_empty(),
+            "no kill before the seal"
+        );
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 1));
+        assert_eq!(
+            workers[1].take(&mut world).pop().unwrap().body,
+            Body::KillPeer
+        );
+        world.hang_up(workers[1].conn);
+        assert!(world.killed.is_empty());
+        assert!(world.has_event(|event| matches!(event, Event::ComputationEnded { .. })));
+    });
+}
+
+#[test]
+fn a_kill_waits_for_the_seal() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 1);
+        let round = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        resume_all(&mut world, &mut workers);
+        let kill = world.request(Command::Kill);
+        assert!(workers[0].take(&mut world).is_empty());
+        world.seal(Ok(()));
+        assert_eq!(world.reply(round), done(1, 1));
+        assert_eq!(
+            workers[0].take(&mut world).pop().unwrap().body,
+            Body::KillPeer
+        );
+        assert_eq!(world.reply(kill), None, "it has not gone yet");
+        world.hang_up(workers[0].conn);
+        assert_eq!(world.reply(kill), Some(Ok(Reply::Done)));
+    });
+}
+
+/// One worker that does not die blocks the stock coordinator (`PROTOCOL.md` 12.4, row 39).
+#[test]
+fn row_39_a_worker_that_does_not_obey_a_kill_is_cut_off() {
+    for_each_dialect(|dialect| {
+        let (mut world, workers) = launched(dialect, 1);
+        let kill = world.request(Command::Kill);
+        world.wait(Duration::from_secs(6));
+        assert_eq!(world.killed.len(), 1);
+        assert!(world.is_closed(workers[0].conn));
+        assert_eq!(world.reply(kill), Some(Ok(Reply::Done)));
+    });
+}
+
+#[test]
+fn periodic_checkpoints() {
+    for_each_dialect(|dialect| {
+        let period = Duration::from_secs(10);
+        let config = CoordinatorConfig::default().interval(Interval::Every(period));
+        let mut world = World::new(config);
+        let mut workers = [Worker::launch(&mut world, dialect)];
+        world.wait(Duration::from_secs(9));
+        assert!(workers[0].take(&mut world).is_empty());
+        world.wait(Duration::from_secs(1));
+        write_images(&mut world, &mut workers);
+        resume_all(&mut world, &mut workers);
+        world.wait(Duration::from_secs(100));
+        assert!(
+            workers[0].take(&mut world).is_empty(),
+            "not before the seal"
+        );
+        world.seal(Ok(()));
+        world.wait(Duration::from_secs(10));
+        workers[0].order(&mut world);
+    });
+}
+
+/// ≤ 4.2.0 asserts, the development head cuts off whoever differs (`PROTOCOL.md` 12.3, row 17).
+#[test]
+fn row_17_a_worker_at_another_barrier_is_cut_off_alone() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 2);
+        checkpoint(&mut world);
+        workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        workers[1].arrive(&mut world, WorkerState::PreSuspend, "other");
+        assert!(world.is_closed(workers[1].conn));
+        assert!(!world.is_closed(workers[0].conn));
+        let name = Name::new("DMT:SUSPEND").unwrap();
+        assert!(world.has_event(|event| *event == Event::BarrierReleased { name, peers: 1 }));
+    });
+}

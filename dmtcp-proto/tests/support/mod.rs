@@ -1,0 +1,425 @@
+//! A world without sockets: one coordinator core, any number of peers, a clock that tests turn.
+
+#![allow(unreachable_pub, reason = "shared by several test crates")]
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use bytes::BytesMut;
+use dmtcp_proto::{
+    Body, Command, CommandError, ConnId, CoordinatorConfig, CoordinatorCore, Decoder, Dialect,
+    DoCheckpoint, Event, Hello, Input, Instant, Interval, Limits, Message, Name, Output, Released,
+    Reply, RequestId, Text, UniquePid, UserCommand, UserResult, Verb, WorkerInfo, WorkerState,
+    encode,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Runs a test once for every dialect.
+pub fn for_each_dialect(test: impl Fn(Dialect)) {
+    for &dialect in Dialect::ALL {
+        eprintln!("--- {dialect:?}");
+        test(dialect);
+    }
+}
+
+pub struct World {
+    pub core: CoordinatorCore,
+    pub now: Instant,
+    pub events: Vec<Event>,
+    pub replies: BTreeMap<u64, Result<Reply, CommandError>>,
+    pub seals: Vec<(u64, UniquePid, Vec<dmtcp_proto::ImageReport>)>,
+    pub killed: Vec<WorkerInfo>,
+    pub stopped: bool,
+    inboxes: BTreeMap<ConnId, BytesMut>,
+    closed: Vec<ConnId>,
+    next: u64,
+}
+
+impl World {
+    pub fn new(config: CoordinatorConfig) -> Self {
+        let identity = UniquePid {
+            host_id: 1,
+            time: 1_000,
+            pid: 77,
+            generation: 0,
+        };
+        Self {
+            core: CoordinatorCore::new(config.identity(identity), Instant::ZERO),
+            now: Instant::ZERO,
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            seals: Vec::new(),
+            killed: Vec::new(),
+            stopped: false,
+            inboxes: BTreeMap::new(),
+            closed: Vec::new(),
+            next: 0,
+        }
+    }
+
+    pub fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub fn input(&mut self, input: Input<'_>) {
+        for output in self.core.handle(self.now, input) {
+            match output {
+                Output::Transmit { conn, bytes } => {
+                    assert!(!self.closed.contains(&conn), "sent to a closed connection");
+                    self.inboxes
+                        .entry(conn)
+                        .or_default()
+                        .extend_from_slice(&bytes);
+                }
+                Output::Close { conn } => {
+                    assert!(!self.closed.contains(&conn), "closed twice");
+                    self.closed.push(conn);
+                }
+                Output::Reply { id, result } => {
+                    assert!(
+                        self.replies.insert(id.0, result).is_none(),
+                        "answered twice"
+                    );
+                }
+                Output::Seal {
+                    round,
+                    computation,
+                    images,
+                } => {
+                    self.seals.push((round, computation, images));
+                }
+                Output::KillProcess { worker } => self.killed.push(worker),
+                Output::Event(event) => self.events.push(event),
+                Output::Stop => self.stopped = true,
+            }
+        }
+    }
+
+    /// Turns the clock, waking the core whenever it asked to be woken.
+    pub fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.core.next_timeout().filter(|&due| due <= end) {
+            assert!(due > self.now || due == self.now, "a time-out in the past");
+            let before = self.now;
+            self.now = self.now.max(due);
+            self.input(Input::Timeout);
+            let stuck = self.core.next_timeout() == Some(due) && before == self.now;
+            assert!(!stuck, "the same time-out for ever");
+        }
+        self.now = end;
+        self.input(Input::Timeout);
+    }
+
+    pub fn request(&mut self, command: Command) -> u64 {
+        let id = self.number();
+        self.input(Input::Request {
+            id: RequestId(id),
+            command,
+        });
+        id
+    }
+
+    pub fn reply(&mut self, id: u64) -> Option<Result<Reply, CommandError>> {
+        self.replies.get(&id).cloned()
+    }
+
+    pub fn seal(&mut self, result: Result<(), String>) {
+        let (round, ..) = self.seals.last().expect("nothing to seal").clone();
+        self.input(Input::Sealed { round, result });
+    }
+
+    pub fn connect(&mut self) -> ConnId {
+        let conn = ConnId(self.number());
+        self.input(Input::Opened {
+            conn,
+            peer: "127.0.0.1:9".parse().unwrap(),
+        });
+        conn
+    }
+
+    pub fn bytes(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.input(Input::Received { conn, bytes });
+    }
+
+    pub fn hang_up(&mut self, conn: ConnId) {
+        if !self.is_closed(conn) {
+            self.input(Input::Closed { conn });
+            self.closed.push(conn);
+        }
+    }
+
+    pub fn is_closed(&self, conn: ConnId) -> bool {
+        self.closed.contains(&conn)
+    }
+
+    /// What the peer has been sent since the last look.
+    pub fn inbox(&mut self, conn: ConnId, dialect: Dialect) -> Vec<Message> {
+        let bytes = self.inboxes.remove(&conn).unwrap_or_default();
+        let mut decoder = Decoder::new(dialect, Limits::default());
+        decoder.feed(&bytes);
+        let mut messages = Vec::new();
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            messages.push(Message::parse(dialect, &frame).unwrap());
+        }
+        assert_eq!(decoder.pending(), 0, "half a message was sent");
+        messages
+    }
+
+    /// A tool's command, and the answer if there is one yet.
+    pub fn tool(
+        &mut self,
+        dialect: Dialect,
+        from: UniquePid,
+        verb: Verb,
+        interval: Interval,
+    ) -> ConnId {
+        let conn = self.connect();
+        let command = Body::UserCommand(UserCommand { verb, interval });
+        let message = Message::new(from, command);
+        self.bytes(conn, &encoded(dialect, &message));
+        conn
+    }
+
+    pub fn answer(&mut self, conn: ConnId, dialect: Dialect) -> Option<UserResult> {
+        match self.inbox(conn, dialect).pop().map(|message| message.body) {
+            None => None,
+            Some(Body::UserResult(result)) => {
+                assert!(self.is_closed(conn), "answered and left open");
+                Some(result)
+            }
+            other => panic!("not an answer: {other:?}"),
+        }
+    }
+
+    pub fn has_event(&self, wanted: impl Fn(&Event) -> bool) -> bool {
+        self.events.iter().any(wanted)
+    }
+}
+
+pub fn encoded(dialect: Dialect, message: &Message) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    encode(dialect, &message.to_frame(dialect).unwrap(), &mut bytes).unwrap();
+    bytes
+}
+
+pub fn tool_id(pid: i32) -> UniquePid {
+    UniquePid {
+        host_id: 1,
+        time: 5,
+        pid,
+        generation: 0,
+    }
+}
+
+/// A worker as a stock process behaves, one step at a time.
+#[derive(Clone)]
+pub struct Worker {
+    pub conn: ConnId,
+    pub dialect: Dialect,
+    pub id: UniquePid,
+    pub group: UniquePid,
+    pub host: &'static str,
+    pub state: WorkerState,
+}
+
+impl Worker {
+    fn hello(host: &'static str, real_pid: i32) -> Hello {
+        Hello {
+            host: Text::from(host),
+            program: Text::from("./counter"),
+            real_pid,
+            virtual_pid: -1,
+            peers: 0,
+            interval: Interval::Unchanged,
+        }
+    }
+
+    /// Sends NEW_WORKER; nothing else.
+    pub fn knock(
+        world: &mut World,
+        dialect: Dialect,
+        host: &'static str,
+        state: WorkerState,
+    ) -> Self {
+        let conn = world.connect();
+        let real_pid = 10_000 + i32::try_from(conn.0).unwrap();
+        let id = UniquePid {
+            host_id: 7,
+            time: conn.0,
+            pid: real_pid,
+            generation: 0,
+        };
+        let this = Self {
+            conn,
+            dialect,
+            id,
+            group: UniquePid::NULL,
+            host,
+            state,
+        };
+        this.say(world, Body::NewWorker(Self::hello(host, real_pid)));
+        this
+    }
+
+    /// Joins and runs.
+    pub fn launch(world: &mut World, dialect: Dialect) -> Self {
+        Self::launch_on(world, dialect, "here")
+    }
+
+    pub fn launch_on(world: &mut World, dialect: Dialect, host: &'static str) -> Self {
+        let mut this = Self::knock(world, dialect, host, WorkerState::Unknown);
+        this.start(world);
+        this
+    }
+
+    /// Takes ACCEPT and starts its program.
+    pub fn start(&mut self, world: &mut World) {
+        let accept = world.inbox(self.conn, self.dialect).remove(0);
+        let Body::Accept(body) = accept.body else {
+            panic!("not accepted: {accept:?}")
+        };
+        self.group = accept.group;
+        self.id = UniquePid {
+            pid: body.virtual_pid,
+            ..self.id
+        };
+        self.state = WorkerState::Running;
+        let real_pid = 10_000 + i32::try_from(self.conn.0).unwrap();
+        self.say(
+            world,
+            Body::ProcessAfterExec {
+                real_pid,
+                program: Text::from("counter"),
+            },
+        );
+    }
+
+    /// Sends RESTART_WORKER; nothing else.
+    pub fn restore(
+        world: &mut World,
+        dialect: Dialect,
+        id: UniquePid,
+        group: UniquePid,
+        peers: u32,
+    ) -> Self {
+        let conn = world.connect();
+        let state = WorkerState::Restarting;
+        let this = Self {
+            conn,
+            dialect,
+            id,
+            group,
+            host: "here",
+            state,
+        };
+        let hello = Hello {
+            peers,
+            ..Self::hello("here", 20_000 + i32::try_from(conn.0).unwrap())
+        };
+        this.say(world, Body::RestartWorker(hello));
+        this
+    }
+
+    pub fn say(&self, world: &mut World, body: Body) {
+        let group = match body {
+            Body::RestartWorker(_) => self.group,
+            _ => UniquePid::NULL,
+        };
+        let message = Message {
+            from: self.id,
+            group,
+            state: self.state,
+            body,
+        };
+        world.bytes(self.conn, &encoded(self.dialect, &message));
+    }
+
+    pub fn take(&self, world: &mut World) -> Vec<Message> {
+        world.inbox(self.conn, self.dialect)
+    }
+
+    pub fn order(&self, world: &mut World) -> DoCheckpoint {
+        match self.take(world).pop().expect("no order").body {
+            Body::DoCheckpoint(order) => order,
+            other => panic!("not an order: {other:?}"),
+        }
+    }
+
+    pub fn arrive(&mut self, world: &mut World, state: WorkerState, barrier: &str) {
+        self.state = state;
+        self.say(world, Body::Barrier(Name::new(barrier).unwrap()));
+    }
+
+    pub fn released(&self, world: &mut World) -> Option<Released> {
+        match self.take(world).pop()?.body {
+            Body::BarrierReleased(released) => Some(released),
+            other => panic!("not a release: {other:?}"),
+        }
+    }
+
+    pub fn report(&mut self, world: &mut World) {
+        self.state = WorkerState::Checkpointed;
+        let file = dmtcp_proto::CheckpointFile {
+            path: Text::from(format!("/d/ckpt_counter_{}.dmtcp", self.id)),
+            shell: Text::default(),
+            host: Text::from(self.host),
+            unique: false,
+        };
+        self.say(world, Body::CheckpointFile(file));
+    }
+
+    pub fn resume(&mut self, world: &mut World) {
+        self.state = WorkerState::Running;
+        self.say(world, Body::WorkerResuming);
+    }
+}
+
+/// The barriers of a checkpoint, with the state in which a stock worker reaches each.
+pub const CHECKPOINT_BARRIERS: [(&str, WorkerState); 4] = [
+    ("DMT:SUSPEND", WorkerState::PreSuspend),
+    ("DMT:CHECKPOINT", WorkerState::Suspended),
+    (
+        "Socket::Ckpt_Register_Peer_Info",
+        WorkerState::Checkpointing,
+    ),
+    ("DMT:WriteCkpt", WorkerState::Checkpointed),
+];
+
+/// Takes the workers through the first `count` barriers; checks that nobody is released early.
+pub fn through_barriers(world: &mut World, workers: &mut [Worker], count: usize) {
+    for (barrier, state) in &CHECKPOINT_BARRIERS[..count] {
+        let last = workers.len() - 1;
+        for index in 0..workers.len() {
+            workers[index].arrive(world, *state, barrier);
+            if index < last {
+                assert_eq!(
+                    workers[index].released(world),
+                    None,
+                    "{barrier} released early"
+                );
+            }
+        }
+        for worker in workers.iter() {
+            let released = worker.released(world).expect("not released");
+            assert_eq!(released.name.to_string(), *barrier);
+            assert_eq!(released.peers as usize, workers.len());
+        }
+    }
+}
+
+/// Takes the workers from the order to their reports.
+pub fn write_images(world: &mut World, workers: &mut [Worker]) {
+    for worker in workers.iter() {
+        worker.order(world);
+    }
+    through_barriers(world, workers, 4);
+    for worker in workers.iter_mut() {
+        worker.report(world);
+    }
+}
+
+pub fn resume_all(world: &mut World, workers: &mut [Worker]) {
+    for worker in workers {
+        worker.resume(world);
+    }
+}
