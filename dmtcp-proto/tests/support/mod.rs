@@ -99,7 +99,7 @@ impl World {
     pub fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(due) = self.core.next_timeout().filter(|&due| due <= end) {
-            assert!(due > self.now || due == self.now, "a time-out in the past");
+            assert!(due >= self.now, "a time-out in the past");
             let before = self.now;
             self.now = self.now.max(due);
             self.input(Input::Timeout);
@@ -389,14 +389,10 @@ pub const CHECKPOINT_BARRIERS: [(&str, WorkerState); 4] = [
 pub fn through_barriers(world: &mut World, workers: &mut [Worker], count: usize) {
     for (barrier, state) in &CHECKPOINT_BARRIERS[..count] {
         let last = workers.len() - 1;
-        for index in 0..workers.len() {
-            workers[index].arrive(world, *state, barrier);
+        for (index, worker) in workers.iter_mut().enumerate() {
+            worker.arrive(world, *state, barrier);
             if index < last {
-                assert_eq!(
-                    workers[index].released(world),
-                    None,
-                    "{barrier} released early"
-                );
+                assert_eq!(worker.released(world), None, "{barrier} released early");
             }
         }
         for worker in workers.iter() {
