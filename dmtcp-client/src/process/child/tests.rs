@@ -1,0 +1,184 @@
+//! Real children: how they end, and that nothing of them is left.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
+use super::*;
+use crate::process::Identity;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Runs a shell script and waits until it has printed `lines` lines, which are returned.
+fn script(text: &str, lines: usize) -> (Child, Vec<String>) {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", text])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = Child::spawn(command).unwrap();
+    let output = BufReader::new(child.take_stdout().unwrap());
+    let lines = output.lines().take(lines).map(Result::unwrap).collect();
+    (child, lines)
+}
+
+fn identity(pid: &str) -> Identity {
+    Identity::of(pid.parse().unwrap()).unwrap().unwrap()
+}
+
+/// The end of a group's members is announced to nobody here.
+fn assert_ends(process: Identity) {
+    let end = Instant::now() + LONG;
+    let mut pause = Pause::default();
+    while process.is_alive().unwrap() {
+        assert!(pause.until(end), "{process:?} lives on");
+    }
+}
+
+#[test]
+fn codes_and_signals_come_through() {
+    for (text, expected) in [
+        ("exit 0", Exit::Code(0)),
+        ("exit 7", Exit::Code(7)),
+        ("kill -TERM $$", Exit::Signal(15)),
+        // A real-time signal, which `waitid` cannot name.
+        ("kill -35 $$", Exit::Signal(35)),
+    ] {
+        let (child, _) = script(text, 0);
+        assert_eq!(child.wait(LONG).unwrap(), expected, "{text}");
+        assert_eq!(child.try_wait().unwrap(), Some(expected));
+        assert_eq!(
+            child.stop(LONG).unwrap(),
+            expected,
+            "stopping what has ended"
+        );
+    }
+}
+
+#[test]
+fn a_missing_program_is_an_error_that_names_it() {
+    let error = Child::spawn(Command::new("/no/such/program")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start /no/such/program");
+}
+
+#[test]
+fn waiting_ends_at_the_deadline_and_leaves_the_child_alone() {
+    let (child, _) = script("exec sleep 600", 0);
+    assert_eq!(child.try_wait().unwrap(), None);
+    let error = child.wait(Duration::from_millis(20)).unwrap_err();
+    assert!(matches!(error, ProcessError::TimedOut { pid, .. } if pid == child.id()));
+    assert!(Identity::of(child.id()).unwrap().is_some());
+}
+
+#[test]
+fn several_threads_may_wait() {
+    let (child, _) = script("read line; exit 4", 0);
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| child.wait(LONG).unwrap()))
+            .collect();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Exit::Code(4));
+        }
+    });
+}
+
+#[test]
+fn it_leads_a_group_of_its_own() {
+    let (child, _) = script("exec sleep 600", 0);
+    let stat = Stat::read(child.id()).unwrap().unwrap();
+    assert_eq!(stat.group, child.id());
+}
+
+#[test]
+fn one_that_listens_ends_in_its_own_way() {
+    let (child, _) = script(
+        "trap 'exit 3' TERM; echo ready; while :; do sleep 1; done",
+        1,
+    );
+    assert_eq!(child.stop(LONG).unwrap(), Exit::Code(3));
+}
+
+#[test]
+fn one_that_does_not_listen_is_killed_with_its_children() {
+    let text = "trap '' TERM; sh -c 'echo $$; exec sleep 600' & read line </dev/null; \
+                echo ready; while :; do wait; done";
+    let (child, lines) = script(text, 2);
+    let grandchild = lines.iter().find(|line| *line != "ready").unwrap();
+    let grandchild = identity(grandchild);
+    assert_eq!(
+        child.stop(Duration::from_millis(50)).unwrap(),
+        Exit::Signal(9)
+    );
+    assert!(!grandchild.is_alive().unwrap());
+}
+
+#[test]
+fn the_grace_is_for_the_whole_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let done = dir.path().join("done");
+    // The leader ends at once; its child has work left, and is no zombie when it is done.
+    let text = format!(
+        "sh -c 'trap \"sleep 0.3; echo x > {}; exit\" TERM; echo ready; \
+         while :; do sleep 0.05; done' & trap 'exit 0' TERM; wait",
+        done.display()
+    );
+    let (child, _) = script(&text, 1);
+    assert_eq!(child.stop(LONG).unwrap(), Exit::Code(0));
+    assert_eq!(fs::read_to_string(done).unwrap(), "x\n");
+}
+
+#[test]
+fn the_group_can_be_killed_after_its_leader_has_ended() {
+    let (child, lines) = script(
+        "sh -c 'echo $$; exec sleep 600' & read line </dev/null; exit 5",
+        1,
+    );
+    assert_eq!(child.wait(LONG).unwrap(), Exit::Code(5));
+    let grandchild = identity(&lines[0]);
+    child.kill_group().unwrap();
+    assert_ends(grandchild);
+    assert_eq!(child.wait(LONG).unwrap(), Exit::Code(5));
+}
+
+#[test]
+fn dropping_kills_the_group_and_leaves_no_zombie() {
+    let (child, lines) = script("sh -c 'echo $$; exec sleep 600' & wait", 1);
+    let (pid, grandchild) = (child.id(), identity(&lines[0]));
+    drop(child);
+    assert_eq!(Stat::read(pid).unwrap(), None);
+    assert_ends(grandchild);
+}
+
+#[test]
+fn a_detached_child_lives_on_and_is_reaped() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "read line"]).stdin(Stdio::piped());
+    let mut child = Child::spawn(command).unwrap();
+    let (pid, stdin) = (child.id(), child.take_stdin());
+    child.into_detached();
+    assert!(Identity::of(pid).unwrap().is_some());
+    drop(stdin);
+    let end = Instant::now() + LONG;
+    let mut pause = Pause::default();
+    while Stat::read(pid).unwrap().is_some() {
+        assert!(pause.until(end), "it stays a zombie");
+    }
+}
+
+#[test]
+fn files_of_this_program_do_not_reach_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("private");
+    let _open = File::create(&path).unwrap();
+    let (child, _) = script("echo ready; exec sleep 600", 1);
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    let targets: Vec<_> = descriptors
+        .map(|entry| fs::read_link(entry.unwrap().path()).unwrap())
+        .collect();
+    assert!(targets.len() >= 3, "{targets:?}");
+    assert!(!targets.contains(&path), "{targets:?}");
+}

@@ -1,0 +1,29 @@
+//! Child processes and their lives: started in a group of their own, waited for with a
+//! deadline, asked to stop and then killed, and found again by what they hold open.
+//!
+//! Nothing here knows the coordinator's protocol; [`Launch`](crate::Launch) and
+//! [`Restart`](crate::Restart) build the command lines that run here.
+
+mod capture;
+mod child;
+mod computation_tmp;
+mod environment;
+mod error;
+mod exit;
+mod identity;
+mod members;
+mod signal;
+mod stat;
+mod stream;
+
+pub(crate) use capture::capture;
+pub use child::Child;
+pub use computation_tmp::ComputationTmp;
+pub(crate) use environment::clean_environment;
+pub use environment::{FAIL_CODE, KEPT_VARIABLES};
+pub use error::ProcessError;
+pub use exit::Exit;
+pub use identity::{Identity, kill_all};
+pub use members::{kill_members, members};
+pub use signal::Signal;
+pub use stream::Stream;

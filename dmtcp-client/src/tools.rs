@@ -1,0 +1,353 @@
+//! Where the DMTCP programs are and which release they belong to. Runs none of them except to
+//! ask for its version.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf, absolute},
+    process::Command,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use dmtcp_proto::Dialect;
+use thiserror::Error;
+
+use crate::process::{ProcessError, capture, clean_environment};
+
+/// The folder of one DMTCP installation. Cheap to clone; clones share what was learnt about
+/// the version.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    dir: PathBuf,
+    release: Arc<OnceLock<Release>>,
+}
+
+impl Tools {
+    /// Looks in `explicit` if given, else in the folders of the environment variable
+    /// `DMTCP_BIN` (separated by colons) if that is set and not empty, else in those of PATH.
+    /// The first folder that has all four programs wins. What is asked for more exactly is
+    /// never replaced by something else: with `DMTCP_BIN` set PATH is not looked at.
+    ///
+    /// # Errors
+    /// [`ToolsError::NotFound`], with every place that was looked at.
+    pub fn find(explicit: Option<&Path>) -> Result<Self, ToolsError> {
+        let places = Places {
+            explicit,
+            dmtcp_bin: env::var_os(DMTCP_BIN),
+            path: env::var_os("PATH"),
+        };
+        places.find()
+    }
+
+    /// The programs in `dir`, and nowhere else.
+    ///
+    /// # Errors
+    /// [`ToolsError::NotFound`] when one of them is missing there.
+    pub fn in_dir(dir: impl AsRef<Path>) -> Result<Self, ToolsError> {
+        Self::find(Some(dir.as_ref()))
+    }
+
+    /// All complete folders of `DMTCP_BIN`, or, when that is not set, the first one of PATH.
+    /// For tests that run against every installed release. Empty when there is no DMTCP.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let places = Places {
+            explicit: None,
+            dmtcp_bin: env::var_os(DMTCP_BIN),
+            path: env::var_os("PATH"),
+        };
+        places.all()
+    }
+
+    /// The folder, absolute.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `dmtcp_launch`.
+    #[must_use]
+    pub fn launch(&self) -> PathBuf {
+        self.dir.join(LAUNCH)
+    }
+
+    /// `dmtcp_restart`.
+    #[must_use]
+    pub fn restart(&self) -> PathBuf {
+        self.dir.join("dmtcp_restart")
+    }
+
+    /// `dmtcp_command`.
+    #[must_use]
+    pub fn command(&self) -> PathBuf {
+        self.dir.join("dmtcp_command")
+    }
+
+    /// `dmtcp_coordinator`, the stock one.
+    #[must_use]
+    pub fn coordinator(&self) -> PathBuf {
+        self.dir.join("dmtcp_coordinator")
+    }
+
+    /// The release they belong to, from `dmtcp_launch --version`, which talks to no
+    /// coordinator. Asked once; waits at most five seconds.
+    ///
+    /// # Errors
+    /// [`ToolsError::Run`]; [`ToolsError::UnknownVersion`].
+    pub fn version(&self) -> Result<Release, ToolsError> {
+        self.version_within(VERSION_LIMIT)
+    }
+
+    /// The dialect the release speaks; see [`Release::dialect`].
+    ///
+    /// # Errors
+    /// [`ToolsError::NotSupported`] for 2.x; and as [`version`](Self::version).
+    pub fn dialect(&self) -> Result<Dialect, ToolsError> {
+        let release = self.version()?;
+        release.dialect.ok_or(ToolsError::NotSupported {
+            version: release.text,
+        })
+    }
+
+    fn version_within(&self, limit: Duration) -> Result<Release, ToolsError> {
+        if let Some(release) = self.release.get() {
+            return Ok(release.clone());
+        }
+        let tool = self.launch();
+        let mut command = Command::new(&tool);
+        clean_environment(&mut command, env::vars_os());
+        command.arg("--version");
+        // The exit code says nothing: some tools of some releases give 1 here.
+        let (_, output) = capture(command, limit).map_err(|source| ToolsError::Run {
+            tool: tool.clone(),
+            source,
+        })?;
+        let release = Release::parse(&output).ok_or_else(|| {
+            let shown = output.get(..SHOWN_OUTPUT).unwrap_or(&output);
+            let output = String::from_utf8_lossy(shown).into_owned();
+            ToolsError::UnknownVersion { tool, output }
+        })?;
+        Ok(self.release.get_or_init(|| release).clone())
+    }
+}
+
+/// A release of DMTCP, as its programs name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Release {
+    /// The version as printed, such as `4.2.0` or `5.0`.
+    pub text: String,
+    /// Its first number.
+    pub major: u32,
+    /// Its second number, 0 if not printed.
+    pub minor: u32,
+    /// Its third number, 0 if not printed.
+    pub patch: u32,
+    /// What it most likely speaks: [`Dialect::V3`] for 3.x and 4.x, [`Dialect::V5`] from 5,
+    /// `None` for what this crate does not speak (2.x and older).
+    ///
+    /// **A hint.** There are builds that call themselves 5.0 and speak the dialect of 4.x, or
+    /// one between the two; only the wire tells.
+    pub dialect: Option<Dialect>,
+}
+
+impl Release {
+    /// From the line `dmtcp_launch (DMTCP) 4.2.0`, whatever program it names.
+    fn parse(output: &[u8]) -> Option<Self> {
+        let output = String::from_utf8_lossy(output);
+        let text = output.lines().find_map(|line| {
+            let (_, version) = line.split_once("(DMTCP)")?;
+            version.split_whitespace().next()
+        })?;
+        let mut numbers = text.split('.').map(leading_number);
+        let major = numbers.next()??;
+        let mut next = || numbers.next().flatten().unwrap_or(0);
+        let (minor, patch) = (next(), next());
+        let dialect = match major {
+            0..=2 => None,
+            3 | 4 => Some(Dialect::V3),
+            _ => Some(Dialect::V5),
+        };
+        Some(Self {
+            text: text.to_owned(),
+            major,
+            minor,
+            patch,
+            dialect,
+        })
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DMTCP {}", self.text)
+    }
+}
+
+/// A folder in which the DMTCP programs were not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Looked {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Who named it: `the given folder`, `DMTCP_BIN` or `PATH`.
+    pub named_by: &'static str,
+    /// The programs that are not there, or not executable.
+    pub missing: Vec<&'static str>,
+}
+
+/// Why there is no usable DMTCP. All are faults of the environment.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ToolsError {
+    /// No folder has all programs.
+    #[error("no DMTCP found{}", looked_text(looked))]
+    NotFound {
+        /// Every place, in the order looked at.
+        looked: Vec<Looked>,
+    },
+    /// The program did not tell its version in time.
+    #[error("cannot ask {} for its version", tool.display())]
+    Run {
+        /// The program.
+        tool: PathBuf,
+        /// What happened.
+        source: ProcessError,
+    },
+    /// The program answered something else; it may not be DMTCP's.
+    #[error("{} --version does not answer as DMTCP does: {output:?}", tool.display())]
+    UnknownVersion {
+        /// The program.
+        tool: PathBuf,
+        /// The beginning of what it printed.
+        output: String,
+    },
+    /// A release whose protocol this crate does not speak.
+    #[error("DMTCP {version} is not supported yet; 3.0 and later are")]
+    NotSupported {
+        /// The version as printed.
+        version: String,
+    },
+}
+
+fn looked_text(looked: &[Looked]) -> String {
+    let mut text = String::new();
+    for place in looked {
+        let what = if place.missing.len() == PROGRAMS.len() {
+            "nothing of it there".to_owned()
+        } else {
+            format!("no {}", place.missing.join(", no "))
+        };
+        text += &format!("\n  {} ({}): {what}", place.dir.display(), place.named_by);
+    }
+    if looked.is_empty() {
+        text += "; neither DMTCP_BIN nor PATH names a folder";
+    }
+    text + HOW_TO_GET
+}
+
+/// What [`Tools::find`] takes from the world.
+struct Places<'a> {
+    explicit: Option<&'a Path>,
+    dmtcp_bin: Option<OsString>,
+    path: Option<OsString>,
+}
+
+impl Places<'_> {
+    fn find(&self) -> Result<Tools, ToolsError> {
+        let mut looked = Vec::new();
+        for (named_by, dir) in self.dirs() {
+            match complete(&dir) {
+                Ok(tools) => return Ok(tools),
+                Err(missing) => looked.push(Looked {
+                    dir,
+                    named_by,
+                    missing,
+                }),
+            }
+        }
+        Err(ToolsError::NotFound { looked })
+    }
+
+    fn all(&self) -> Vec<Tools> {
+        let complete = self
+            .dirs()
+            .into_iter()
+            .filter_map(|(_, dir)| complete(&dir).ok());
+        if self.dmtcp_bin().is_some() {
+            complete.collect()
+        } else {
+            complete.take(1).collect()
+        }
+    }
+
+    fn dirs(&self) -> Vec<(&'static str, PathBuf)> {
+        let (named_by, list) = match (self.explicit, self.dmtcp_bin(), &self.path) {
+            (Some(dir), ..) => return vec![("the given folder", dir.to_owned())],
+            (None, Some(list), _) => (DMTCP_BIN, list),
+            (None, None, Some(list)) => ("PATH", list.as_os_str()),
+            (None, None, None) => return Vec::new(),
+        };
+        env::split_paths(list)
+            // An empty entry of PATH means the current directory: no place to run programs from.
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .map(|dir| (named_by, dir))
+            .collect()
+    }
+
+    fn dmtcp_bin(&self) -> Option<&OsStr> {
+        self.dmtcp_bin.as_deref().filter(|list| !list.is_empty())
+    }
+}
+
+/// The tools in `dir`, or what is missing there.
+fn complete(dir: &Path) -> Result<Tools, Vec<&'static str>> {
+    // Absolute, as a computation may start in another directory.
+    let dir = absolute(dir).map_err(|_| PROGRAMS.to_vec())?;
+    let missing: Vec<&'static str> = PROGRAMS
+        .into_iter()
+        .filter(|program| !is_executable(&dir.join(program)).unwrap_or(false))
+        .collect();
+    if missing.is_empty() {
+        Ok(Tools {
+            dir,
+            release: Arc::default(),
+        })
+    } else {
+        Err(missing)
+    }
+}
+
+fn is_executable(path: &Path) -> io::Result<bool> {
+    let metadata = fs::metadata(path)?;
+    Ok(metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.get(..end)?.parse().ok()
+}
+
+const DMTCP_BIN: &str = "DMTCP_BIN";
+const LAUNCH: &str = "dmtcp_launch";
+const PROGRAMS: [&str; 4] = [
+    LAUNCH,
+    "dmtcp_restart",
+    "dmtcp_command",
+    "dmtcp_coordinator",
+];
+const VERSION_LIMIT: Duration = Duration::from_secs(5);
+const SHOWN_OUTPUT: usize = 200;
+const HOW_TO_GET: &str = "\nDMTCP (Distributed MultiThreaded CheckPointing) is in many \
+    distributions as the package `dmtcp`; its source is at github.com/dmtcp/dmtcp. Then put its \
+    bin folder into DMTCP_BIN or PATH.";
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::fake_tools;

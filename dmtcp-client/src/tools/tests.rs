@@ -1,0 +1,222 @@
+//! Discovery and versions, with small shell scripts in the place of DMTCP.
+
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn install(dir: &Path, programs: &[&str], script: &str) {
+    fs::create_dir_all(dir).unwrap();
+    for program in programs {
+        // By another process: a file this one has open for writing while a parallel test
+        // forks cannot be executed (ETXTBSY).
+        let status = Command::new("sh")
+            .args([
+                "-c",
+                "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"",
+                "sh",
+            ])
+            .arg(dir.join(program))
+            .arg(script)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+/// Tools that print their arguments, environment and directory.
+pub(crate) fn fake_tools() -> (TempDir, Tools) {
+    fake("for word; do echo \"$word\"; done; env; pwd")
+}
+
+fn fake(script: &str) -> (TempDir, Tools) {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), &PROGRAMS, script);
+    let tools = Tools::in_dir(dir.path()).unwrap();
+    (dir, tools)
+}
+
+fn list(dirs: &[&Path]) -> Option<OsString> {
+    Some(env::join_paths(dirs).unwrap())
+}
+
+#[test]
+fn the_first_complete_folder_wins() {
+    let base = tempfile::tempdir().unwrap();
+    let [partial, one, two] = ["partial", "one", "two"].map(|name| base.path().join(name));
+    install(&partial, &[LAUNCH], "");
+    install(&one, &PROGRAMS, "");
+    install(&two, &PROGRAMS, "");
+    let dir = |places: &Places<'_>| places.find().unwrap().dir().to_owned();
+
+    let mut places = Places {
+        explicit: None,
+        dmtcp_bin: None,
+        path: list(&[&partial, &two, &one]),
+    };
+    assert_eq!(dir(&places), two);
+    assert_eq!(places.all().len(), 1);
+    places.dmtcp_bin = Some(OsString::new());
+    assert_eq!(dir(&places), two, "an empty DMTCP_BIN is none");
+    places.dmtcp_bin = list(&[&partial, &one, &two]);
+    assert_eq!(dir(&places), one);
+    let all: Vec<PathBuf> = places
+        .all()
+        .iter()
+        .map(|tools| tools.dir().to_owned())
+        .collect();
+    assert_eq!(all, [one.clone(), two.clone()]);
+    places.explicit = Some(&two);
+    assert_eq!(dir(&places), two);
+}
+
+#[test]
+fn what_is_named_is_never_replaced() {
+    let base = tempfile::tempdir().unwrap();
+    let [empty, good] = ["empty", "good"].map(|name| base.path().join(name));
+    install(&good, &PROGRAMS, "");
+    let places = Places {
+        explicit: None,
+        dmtcp_bin: list(&[&empty]),
+        path: list(&[&good]),
+    };
+    assert!(matches!(places.find(), Err(ToolsError::NotFound { .. })));
+    let places = Places {
+        explicit: Some(&empty),
+        dmtcp_bin: list(&[&good]),
+        path: None,
+    };
+    assert!(matches!(places.find(), Err(ToolsError::NotFound { .. })));
+}
+
+#[test]
+fn the_error_names_every_place_and_what_to_do() {
+    let base = tempfile::tempdir().unwrap();
+    let [partial, broken] = ["partial", "broken"].map(|name| base.path().join(name));
+    install(&partial, &[LAUNCH, "dmtcp_restart"], "");
+    fs::create_dir_all(broken.join("dmtcp_command")).unwrap();
+    fs::write(broken.join(LAUNCH), "not executable").unwrap();
+    let places = Places {
+        explicit: None,
+        dmtcp_bin: None,
+        path: list(&[&partial, &broken]),
+    };
+    let text = places.find().unwrap_err().to_string();
+    let first = format!(
+        "{} (PATH): no dmtcp_command, no dmtcp_coordinator",
+        partial.display()
+    );
+    let second = format!("{} (PATH): nothing of it there", broken.display());
+    for part in [
+        first.as_str(),
+        &second,
+        "github.com/dmtcp/dmtcp",
+        "package `dmtcp`",
+        DMTCP_BIN,
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+
+    let nowhere = Places {
+        explicit: None,
+        dmtcp_bin: None,
+        path: None,
+    };
+    assert!(
+        nowhere
+            .find()
+            .unwrap_err()
+            .to_string()
+            .contains("neither DMTCP_BIN nor PATH")
+    );
+    assert!(nowhere.all().is_empty());
+}
+
+#[test]
+fn versions_map_to_dialects() {
+    for (printed, numbers, dialect) in [
+        ("3.0.0", (3, 0, 0), Some(Dialect::V3)),
+        ("3.1.0-rc1", (3, 1, 0), Some(Dialect::V3)),
+        ("4.2.0", (4, 2, 0), Some(Dialect::V3)),
+        ("5.0", (5, 0, 0), Some(Dialect::V5)),
+        ("2.6.0", (2, 6, 0), None),
+    ] {
+        let output = format!("dmtcp_launch (DMTCP) {printed}\nLicense: some (DMTCP) text\n");
+        let release = Release::parse(output.as_bytes()).unwrap();
+        assert_eq!((release.major, release.minor, release.patch), numbers);
+        assert_eq!(release.dialect, dialect);
+        assert_eq!(release.to_string(), format!("DMTCP {printed}"));
+    }
+    for output in [
+        "",
+        "dmtcp_launch 4.2.0",
+        "x (DMTCP)",
+        "x (DMTCP) v5",
+        "(DMTCP) 99999999999",
+    ] {
+        assert_eq!(Release::parse(output.as_bytes()), None, "{output:?}");
+    }
+}
+
+#[test]
+fn the_version_is_asked_once_whatever_the_exit_code() {
+    let (dir, tools) = fake("echo asked >> \"$0.log\"; echo 'dmtcp_launch (DMTCP) 4.2.0'; exit 1");
+    assert_eq!(tools.version().unwrap().text, "4.2.0");
+    assert_eq!(tools.clone().dialect().unwrap(), Dialect::V3);
+    let log = fs::read_to_string(dir.path().join("dmtcp_launch.log")).unwrap();
+    assert_eq!(log, "asked\n");
+}
+
+#[test]
+fn an_old_release_is_told_from_a_foreign_program() {
+    let (_dir, old) = fake("echo 'dmtcp_launch (DMTCP) 2.6.0'");
+    assert_eq!(old.version().unwrap().dialect, None);
+    let error = old.dialect().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "DMTCP 2.6.0 is not supported yet; 3.0 and later are"
+    );
+
+    let (_dir, foreign) = fake("yes hello | head -c 1000");
+    let error = foreign.version().unwrap_err();
+    let ToolsError::UnknownVersion { output, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(output.len(), SHOWN_OUTPUT);
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_at_the_deadline() {
+    let (dir, tools) = fake("echo $$ > \"$0.pid\"; sleep 600; echo late");
+    let start = Instant::now();
+    let error = tools
+        .version_within(Duration::from_millis(500))
+        .unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(
+        matches!(
+            error,
+            ToolsError::Run {
+                source: ProcessError::TimedOut { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    let pid = fs::read_to_string(dir.path().join("dmtcp_launch.pid")).unwrap();
+    let pid: i32 = pid.trim().parse().unwrap();
+    assert_eq!(
+        crate::process::Identity::of(pid).unwrap(),
+        None,
+        "it was left running"
+    );
+}
+
+#[test]
+fn one_that_leaves_its_output_open_does_not_hold_us() {
+    let (_dir, tools) = fake("sleep 600 & echo 'dmtcp_launch (DMTCP) 5.0'");
+    let start = Instant::now();
+    assert_eq!(tools.dialect().unwrap(), Dialect::V5);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
