@@ -66,14 +66,6 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The environment: a file for a standard stream cannot be opened.
-    #[error("cannot open {} for the program", path.display())]
-    Stream {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The caller: a path is empty, or the current directory is gone.
     #[error("cannot make {} absolute", path.display())]
     Path {
@@ -82,7 +74,7 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The environment: the DMTCP program could not be run.
+    /// The environment: the DMTCP program could not be run, or not with these streams.
     #[error("the DMTCP program did not start")]
     Process(#[from] ProcessError),
 }
@@ -153,13 +145,9 @@ impl Invocation {
 
     /// Connects the streams and starts. Files are only opened here, so that looking at a
     /// command creates none.
-    pub(crate) fn spawn(&self, mut command: Command) -> Result<Child, StartError> {
-        let failed = |(path, source)| StartError::Stream { path, source };
-        command
-            .stdin(self.stdin.input().map_err(failed)?)
-            .stdout(self.stdout.output().map_err(failed)?)
-            .stderr(self.stderr.output().map_err(failed)?);
-        Ok(Child::spawn(command)?)
+    pub(crate) fn spawn(&self, command: Command) -> Result<Child, StartError> {
+        let streams = [&self.stdin, &self.stdout, &self.stderr];
+        Ok(Child::spawn_clean(command, streams)?)
     }
 
     pub(crate) fn set_env(&mut self, name: &OsStr, value: &OsStr) {

@@ -36,7 +36,9 @@ use crate::{
 ///
 /// The program runs in its own process group, with no input unless [`stdin`](Self::stdin) says
 /// otherwise, and in this program's environment except for what another DMTCP left there
-/// ([`KEPT_VARIABLES`](crate::process::KEPT_VARIABLES) lists what stays). DMTCP's own fatal
+/// ([`KEPT_VARIABLES`](crate::process::KEPT_VARIABLES) lists what stays). It gets no descriptor of
+/// this program but the three streams, since one that several computations share spoils their
+/// images ([`inherited_descriptors`](crate::process::inherited_descriptors)). DMTCP's own fatal
 /// errors end it with [`FAIL_CODE`](crate::process::FAIL_CODE).
 ///
 /// `dmtcp_launch` *becomes* the program: the child's number, its exit code and the signal that

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::*;
-use crate::tools::fake_tools;
+use crate::{process::ProcessError, tools::fake_tools};
 
 fn address() -> SocketAddr {
     "127.0.0.1:4242".parse().unwrap()
@@ -152,7 +152,10 @@ fn mistakes_are_named() {
         .stdout(Stream::File(missing.to_owned()))
         .spawn()
         .unwrap_err();
-    assert!(matches!(error, StartError::Stream { path, .. } if path == missing));
+    let StartError::Process(ProcessError::Stream { path, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(path, missing);
 }
 
 /// The stand-in prints what it was given, so this is the way from the builder into a process.

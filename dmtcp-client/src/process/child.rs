@@ -20,7 +20,8 @@ use nix::{
 };
 
 use super::{
-    Exit, Identity, ProcessError, Signal, identity::Pause, members::group_members, stat::Stat,
+    Exit, Identity, ProcessError, Signal, Stream, descriptors::spawn_without_inherited,
+    identity::Pause, members::group_members, stat::Stat,
 };
 
 /// A child process that leads a process group of its own.
@@ -32,8 +33,10 @@ use super::{
 ///   which is the group's too, cannot pass to a stranger while this value may still signal it.
 /// - The group is what the child starts and what does not leave: a process that calls
 ///   `setsid` is out of reach here (see [`kill_members`](super::kill_members)).
-/// - All descriptors that Rust opens are closed at exec. Descriptors that this program itself
-///   inherited without the close-on-exec flag reach the child too.
+/// - All descriptors that Rust opens are closed at exec. Those that this program itself
+///   inherited without the close-on-exec flag reach a child of [`spawn`](Self::spawn), but not
+///   one that [`Launch`](crate::Launch) or [`Restart`](crate::Restart) starts: see
+///   [`inherited_descriptors`](super::inherited_descriptors).
 /// - One thread waits for each child; it costs a stack and ends with the child.
 #[derive(Debug)]
 #[must_use = "dropping a child kills its process group"]
@@ -52,17 +55,44 @@ impl Child {
     /// # Errors
     /// [`ProcessError::Spawn`].
     pub fn spawn(mut command: Command) -> Result<Self, ProcessError> {
-        let failed = |program: &Command, source: io::Error| ProcessError::Spawn {
-            program: PathBuf::from(program.get_program()),
-            source,
-        };
-        let mut child = command
+        let child = command
             .process_group(0)
             .spawn()
-            .map_err(|error| failed(&command, error))?;
+            .map_err(|source| spawn_error(&command, source))?;
+        Self::adopt(&command, child)
+    }
+
+    /// As [`spawn`](Self::spawn), with these three streams and without what this program's
+    /// children inherit beyond them.
+    pub(crate) fn spawn_clean(
+        mut command: Command,
+        [stdin, stdout, stderr]: [&Stream; 3],
+    ) -> Result<Self, ProcessError> {
+        let failed = |stream: &Stream, source| ProcessError::Stream {
+            path: stream.path(),
+            source,
+        };
+        let (theirs_in, our_in) = stdin.input().map_err(|error| failed(stdin, error))?;
+        let (theirs_out, our_out) = stdout.output().map_err(|error| failed(stdout, error))?;
+        let (theirs_err, our_err) = stderr.output().map_err(|error| failed(stderr, error))?;
+        command
+            .stdin(theirs_in)
+            .stdout(theirs_out)
+            .stderr(theirs_err)
+            .process_group(0);
+        let child = spawn_without_inherited(&mut command)
+            .map_err(|source| spawn_error(&command, source))?;
+        let mut this = Self::adopt(&command, child)?;
+        this.stdin = our_in.map(Into::into);
+        this.stdout = our_out.map(Into::into);
+        this.stderr = our_err.map(Into::into);
+        Ok(this)
+    }
+
+    fn adopt(command: &Command, mut child: process::Child) -> Result<Self, ProcessError> {
         // The system's own type is signed; std only shows it unsigned.
-        let pid =
-            i32::try_from(child.id()).map_err(|error| failed(&command, io::Error::other(error)))?;
+        let pid = i32::try_from(child.id())
+            .map_err(|error| spawn_error(command, io::Error::other(error)))?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let shared = Arc::new(Shared {
@@ -86,7 +116,7 @@ impl Child {
             .name(format!("wait-{pid}"))
             .stack_size(64 * 1024)
             .spawn(move || shared.watch(pid))
-            .map_err(|error| failed(&command, error))?;
+            .map_err(|error| spawn_error(command, error))?;
         Ok(this)
     }
 
@@ -219,6 +249,13 @@ impl Child {
                 source: errno.into(),
             }),
         }
+    }
+}
+
+fn spawn_error(command: &Command, source: io::Error) -> ProcessError {
+    ProcessError::Spawn {
+        program: PathBuf::from(command.get_program()),
+        source,
     }
 }
 

@@ -18,6 +18,14 @@ pub enum ProcessError {
         /// What the system said.
         source: io::Error,
     },
+    /// The environment: a file or pipe for a standard stream cannot be opened.
+    #[error("cannot open {} for a standard stream", path.display())]
+    Stream {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The environment: the system would not tell how the child ended. Seen when the calling
     /// program ignores SIGCHLD, or waits for children it did not start.
     #[error("cannot learn how process {pid} ended; something else in this program reaps children")]

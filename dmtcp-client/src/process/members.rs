@@ -32,8 +32,8 @@ use super::{
 /// have ended. Native workers are not found: they use no shared area.
 ///
 /// # Errors
-/// When `/proc` itself cannot be read. Processes that end meanwhile, or may not be looked
-/// into, are left out.
+/// When `/proc` itself cannot be read. Processes that end meanwhile, are in the middle of an
+/// exec, or may not be looked into, are left out.
 pub fn members(tmp: &Path) -> Result<Vec<Identity>, ProcessError> {
     let tmp = resolved(tmp);
     let mut found = Vec::new();
@@ -60,11 +60,13 @@ pub fn kill_members(tmp: &Path, limit: Duration) -> Result<usize, ProcessError> 
     let mut pause = Pause::default();
     let mut killed = 0;
     let mut empty_looks = 0;
-    // A process can be missed once, if it takes a number that was already passed.
+    // A process can be missed once: if it takes a number that was already passed, or is in the
+    // middle of an exec, where it shows no environment.
     while empty_looks < 2 {
         let found = members(tmp)?;
         if found.is_empty() {
             empty_looks += 1;
+            pause.until(end);
             continue;
         }
         empty_looks = 0;
@@ -238,7 +240,15 @@ mod tests {
         let mut command = Command::new("sleep");
         command.arg("600").env("DMTCP_TMPDIR", tmp.path());
         let child = Child::spawn(command).unwrap();
-        let found = members(tmp.path()).unwrap();
+        // `spawn` returns in the middle of the exec.
+        let end = Instant::now() + LONG;
+        let mut pause = Pause::default();
+        let found = loop {
+            let found = members(tmp.path()).unwrap();
+            if !found.is_empty() || !pause.until(end) {
+                break found;
+            }
+        };
         assert_eq!(
             found.iter().map(Identity::pid).collect::<Vec<_>>(),
             [child.id()]

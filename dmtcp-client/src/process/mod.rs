@@ -7,6 +7,7 @@
 mod capture;
 mod child;
 mod computation_tmp;
+mod descriptors;
 mod environment;
 mod error;
 mod exit;
@@ -19,6 +20,7 @@ mod stream;
 pub(crate) use capture::capture;
 pub use child::Child;
 pub use computation_tmp::ComputationTmp;
+pub use descriptors::inherited_descriptors;
 pub(crate) use environment::clean_environment;
 pub use environment::{FAIL_CODE, KEPT_VARIABLES};
 pub use error::ProcessError;

@@ -1,6 +1,8 @@
 //! Where a child reads from and writes to.
 
-use std::{fs::OpenOptions, io, path::PathBuf, process::Stdio};
+use std::{fs::OpenOptions, io, os::fd::OwnedFd, path::PathBuf, process::Stdio};
+
+use nix::{fcntl::OFlag, unistd::pipe2};
 
 /// One of a child's three standard streams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,24 +21,41 @@ pub enum Stream {
     Pipe,
 }
 
+/// The child's end of a stream, and for a pipe this program's end.
+type Ends = (Stdio, Option<OwnedFd>);
+
 impl Stream {
-    pub(crate) fn input(&self) -> Result<Stdio, (PathBuf, io::Error)> {
-        self.open(OpenOptions::new().read(true))
+    pub(super) fn input(&self) -> io::Result<Ends> {
+        self.open(OpenOptions::new().read(true), |(read, write)| (read, write))
     }
 
-    pub(crate) fn output(&self) -> Result<Stdio, (PathBuf, io::Error)> {
-        self.open(OpenOptions::new().create(true).append(true))
+    pub(super) fn output(&self) -> io::Result<Ends> {
+        let append = OpenOptions::new().create(true).append(true).clone();
+        self.open(&append, |(read, write)| (write, read))
     }
 
-    fn open(&self, how: &OpenOptions) -> Result<Stdio, (PathBuf, io::Error)> {
+    /// `theirs_first` orders the two ends of a pipe.
+    fn open(
+        &self,
+        how: &OpenOptions,
+        theirs_first: fn((OwnedFd, OwnedFd)) -> (OwnedFd, OwnedFd),
+    ) -> io::Result<Ends> {
         match self {
-            Self::Inherit => Ok(Stdio::inherit()),
-            Self::Null => Ok(Stdio::null()),
-            Self::Pipe => Ok(Stdio::piped()),
-            Self::File(path) => how
-                .open(path)
-                .map(Stdio::from)
-                .map_err(|error| (path.clone(), error)),
+            Self::Inherit => Ok((Stdio::inherit(), None)),
+            Self::Null => Ok((Stdio::null(), None)),
+            Self::File(path) => Ok((how.open(path)?.into(), None)),
+            Self::Pipe => {
+                let (theirs, ours) = theirs_first(pipe2(OFlag::O_CLOEXEC)?);
+                Ok((theirs.into(), Some(ours)))
+            }
+        }
+    }
+
+    /// What to name when it cannot be opened.
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            _ => PathBuf::from("a pipe"),
         }
     }
 }

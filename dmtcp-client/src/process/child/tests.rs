@@ -122,8 +122,8 @@ fn the_grace_is_for_the_whole_group() {
     let done = dir.path().join("done");
     // The leader ends at once; its child has work left, and is no zombie when it is done.
     let text = format!(
-        "sh -c 'trap \"sleep 0.3; echo x > {}; exit\" TERM; echo ready; \
-         while :; do sleep 0.05; done' & trap 'exit 0' TERM; wait",
+        "trap 'exit 0' TERM; sh -c 'trap \"sleep 0.3; echo x > {}; exit\" TERM; echo ready; \
+         while :; do sleep 0.05; done' & wait",
         done.display()
     );
     let (child, _) = script(&text, 1);
