@@ -1,10 +1,15 @@
 //! Start, checkpoint, query and restart DMTCP computations.
 #![forbid(unsafe_code)]
 
+mod durable;
+mod id_json;
+pub mod image;
 mod invocation;
 mod launch;
+mod os_text;
 pub mod process;
 mod restart;
+pub mod set;
 mod tools;
 
 pub use invocation::{Messages, StartError};

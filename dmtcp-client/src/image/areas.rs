@@ -1,0 +1,212 @@
+//! Walking the memory areas of a DMTCP image (3.0 and later) to their end marker.
+//!
+//! A pure state machine: it is fed bytes, or told that bytes were skipped. Not here: where the
+//! bytes come from (`whole`) and what the memory is.
+
+use super::fields::Fields;
+
+/// Where a walk through the areas stands.
+#[derive(Debug)]
+pub(super) struct AreaWalk {
+    /// Offset in the content.
+    at: u64,
+    areas: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Record { seen: Vec<u8> },
+    Data { left: u64 },
+    Done,
+}
+
+/// Why a walk ended before the end marker, or did not end there.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Cut { at: u64, what: String },
+    Damaged { at: u64, what: String },
+}
+
+impl AreaWalk {
+    /// Begins at the first area record, `at` bytes into the content.
+    pub(super) fn new(at: u64) -> Self {
+        Self {
+            at,
+            areas: 0,
+            state: State::Record {
+                seen: Vec::with_capacity(RECORD_LEN),
+            },
+        }
+    }
+
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Bytes of memory that come next and that nothing depends on.
+    pub(super) fn skippable(&self) -> u64 {
+        match self.state {
+            State::Data { left } => left,
+            _ => 0,
+        }
+    }
+
+    /// Passes over at most [`skippable`](Self::skippable) bytes.
+    pub(super) fn skip(&mut self, len: u64) {
+        if let State::Data { left } = &mut self.state {
+            let len = len.min(*left);
+            self.at += len;
+            *left -= len;
+            if *left == 0 {
+                self.next_record();
+            }
+        }
+    }
+
+    /// Takes the next bytes of the content, all of them.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
+        while !bytes.is_empty() {
+            match &mut self.state {
+                State::Data { left } => {
+                    let len = usize::try_from(*left).map_or(bytes.len(), |l| l.min(bytes.len()));
+                    self.skip(len as u64);
+                    bytes = bytes.get(len..).unwrap_or_default();
+                }
+                State::Record { seen } => {
+                    let len = (RECORD_LEN - seen.len()).min(bytes.len());
+                    let (now, later) = bytes.split_at(len);
+                    seen.extend_from_slice(now);
+                    bytes = later;
+                    self.at += len as u64;
+                    if seen.len() == RECORD_LEN {
+                        self.end_record()?;
+                    }
+                }
+                State::Done => {
+                    return Err(Fault::Damaged {
+                        at: self.at,
+                        what: "there are bytes after the end marker".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The content ended here: was that its end?
+    pub(super) fn finish(&self) -> Result<(), Fault> {
+        let what = match &self.state {
+            State::Done => return Ok(()),
+            State::Data { left } => {
+                format!(
+                    "the data of memory area {}, {left} bytes missing",
+                    self.areas
+                )
+            }
+            State::Record { seen } if seen.is_empty() => {
+                format!("memory area {}: no end marker", self.areas)
+            }
+            State::Record { .. } => format!("the record of memory area {}", self.areas + 1),
+        };
+        Err(Fault::Cut { at: self.at, what })
+    }
+
+    fn end_record(&mut self) -> Result<(), Fault> {
+        let State::Record { seen } = &self.state else {
+            return Ok(());
+        };
+        let at = self.at - RECORD_LEN as u64;
+        let data = Record::read(seen).and_then(|record| record.data_len());
+        match data {
+            Some(DataLen::EndMarker) => self.state = State::Done,
+            Some(DataLen::Bytes(len)) => {
+                self.areas += 1;
+                if len == 0 {
+                    self.next_record();
+                } else {
+                    self.state = State::Data { left: len };
+                }
+            }
+            None => {
+                return Err(Fault::Damaged {
+                    at,
+                    what: format!(
+                        "the record of memory area {} contradicts itself",
+                        self.areas + 1
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn next_record(&mut self) {
+        self.state = State::Record {
+            seen: Vec::with_capacity(RECORD_LEN),
+        };
+    }
+}
+
+/// The fields of an area record that say how many bytes follow it.
+#[derive(Debug)]
+struct Record {
+    address: u64,
+    end: u64,
+    size: u64,
+    file_size: i64,
+    properties: u64,
+    named_by_path: bool,
+}
+
+enum DataLen {
+    EndMarker,
+    Bytes(u64),
+}
+
+impl Record {
+    fn read(record: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(record, 0);
+        let address = fields.u64()?;
+        let end = fields.u64()?;
+        let size = fields.u64()?;
+        let mut tail = Fields::new(record, FILE_SIZE_AT);
+        let file_size = i64::from_le_bytes(tail.u64()?.to_le_bytes());
+        let properties = tail.u64()?;
+        let named_by_path = tail.take(1)? == b"/";
+        Some(Self {
+            address,
+            end,
+            size,
+            file_size,
+            properties,
+            named_by_path,
+        })
+    }
+
+    /// `None` for a record that no release writes.
+    fn data_len(&self) -> Option<DataLen> {
+        if self.address == 0 && self.size == u64::MAX {
+            return Some(DataLen::EndMarker);
+        }
+        if self.address.checked_add(self.size) != Some(self.end) {
+            return None;
+        }
+        if self.properties & (ZERO_PAGES | PARENT_RECORD) != 0 {
+            return Some(DataLen::Bytes(0));
+        }
+        // The rule by which mtcp_restart reads.
+        match u64::try_from(self.file_size) {
+            Ok(len) if len > 0 && self.named_by_path => {
+                (len <= self.size).then_some(DataLen::Bytes(len))
+            }
+            _ => Some(DataLen::Bytes(self.size)),
+        }
+    }
+}
+
+/// A record is one page; most of it is the name and padding.
+const RECORD_LEN: usize = 4096;
+const FILE_SIZE_AT: usize = 72;
+const ZERO_PAGES: u64 = 1;
+const PARENT_RECORD: u64 = 2;

@@ -1,0 +1,31 @@
+//! Checkpoint images: reading what they say of themselves and proving that they are complete,
+//! without restoring them.
+//!
+//! Not here: which images belong together (see [`set`](crate::set)) and how memory is restored
+//! (`mtcp_restart` does that). Called when a round is sealed, before a restart, and by whoever
+//! wants to know what a file is.
+//!
+//! Three families are known, told apart by their first bytes, each plain or (the first two) as
+//! one gzip stream:
+//!
+//! | [`Format`] | Written by | Header read | Whole-check |
+//! |---|---|---|---|
+//! | `V2` | DMTCP 2.4 to 2.6 | yes | no ([`ImageError::Unsupported`]) |
+//! | `V2` | DMTCP 3.0 to 3.2 | yes | yes |
+//! | `V4` | DMTCP 4.0 and later | yes | yes |
+//! | `Native` | [`native::write`] | yes | yes, with its own checksum |
+
+mod areas;
+mod error;
+mod fields;
+mod header;
+pub mod native;
+mod open;
+mod v2;
+mod v4;
+mod whole;
+
+pub use error::ImageError;
+pub use header::{Format, ImageHeader};
+pub use open::read_header;
+pub use whole::{Whole, check_whole, checksum_whole};

@@ -1,0 +1,215 @@
+//! A sealed set: what is in it and whether it is still as it was.
+
+use super::copy;
+use super::error::{SealError, SetError};
+use super::manifest::Manifest;
+use super::names::Entry;
+use crate::durable;
+use crc32fast::Hasher;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// All images of one round, as they were sealed.
+///
+/// Opening one reads its manifest only; [`verify`](Self::verify) reads all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointSet {
+    dir: PathBuf,
+    manifest: Manifest,
+}
+
+impl CheckpointSet {
+    /// Opens a set by its directory; no lock is needed.
+    ///
+    /// # Errors
+    ///
+    /// See [`SetError`]; a directory that is still being sealed or removed has a name that is
+    /// refused as [`SetError::NoManifest`], whatever it holds.
+    pub fn open(dir: &Path) -> Result<Self, SetError> {
+        let name = dir.file_name().and_then(|name| name.to_str());
+        let Some(Entry::Set(sequence)) = name.and_then(Entry::of) else {
+            return Err(SetError::NoManifest {
+                path: dir.to_owned(),
+            });
+        };
+        let manifest = Manifest::read(dir)?;
+        if manifest.sequence != sequence {
+            return Err(SetError::Manifest {
+                path: dir.join(Manifest::FILE_NAME),
+                what: format!("it is of set {}", manifest.sequence),
+            });
+        }
+        Ok(Self::new(dir.to_owned(), manifest))
+    }
+
+    pub(super) fn new(dir: PathBuf, manifest: Manifest) -> Self {
+        Self { dir, manifest }
+    }
+
+    /// The directory of the set.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the set says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Number of the set; a later set of the same directory has a higher one.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.manifest.sequence
+    }
+
+    /// Bytes of all images and the files saved with them.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.manifest.total_bytes
+    }
+
+    /// Paths of the images, in the order of the manifest.
+    #[must_use]
+    pub fn images(&self) -> Vec<PathBuf> {
+        let images = self.manifest.images.iter();
+        images.map(|image| self.dir.join(&image.file)).collect()
+    }
+
+    /// Checks that every file is there with its size, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError`] names the first file that is not.
+    pub fn verify_sizes(&self) -> Result<(), SetError> {
+        self.manifest
+            .files()
+            .try_for_each(|(file, size, _)| check_size(&self.dir.join(file), size))
+    }
+
+    /// Reads every file and compares it with its checksum, on as many threads as the machine has.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError`] names the file that is missing, cut or changed.
+    pub fn verify(&self) -> Result<(), SetError> {
+        self.verify_sizes()?;
+        let files: Vec<_> = self.manifest.files().collect();
+        for_each_parallel(&files, |&(file, _, crc32)| {
+            check_sum(&self.dir.join(file), crc32)
+        })
+    }
+
+    /// Puts the set into `dir`, a directory in which a restarted computation may write, and
+    /// returns the paths of the images there, in the order of the manifest.
+    ///
+    /// A restarted DMTCP process writes its next image over the one that it came from and looks
+    /// for its saved open files beside it, so it must not be restarted from the set itself.
+    /// Images are linked (copied where links cannot be), saved files are copied. `dir` is made if
+    /// it is not there; an image of the same name in it is replaced. What is put there is not
+    /// synced: the set itself stays the durable one.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::Io`] and [`SealError::NotCopyable`].
+    pub fn stage_into(&self, dir: &Path) -> Result<Vec<PathBuf>, SealError> {
+        fs::create_dir_all(dir).map_err(durable::failed("create", dir))?;
+        let images = self.manifest.images.iter();
+        images
+            .map(|image| {
+                let (from, to) = (self.dir.join(&image.file), dir.join(&image.file));
+                copy::link_over(&from, &to)?;
+                if let Some(saved) = copy::saved_files_dir(&from) {
+                    copy::replace_tree(&saved, &copy::saved_files_name(&to))?;
+                }
+                Ok(to)
+            })
+            .collect()
+    }
+}
+
+/// Runs `check` on every item until one fails, on up to `available_parallelism` threads.
+pub(super) fn for_each_parallel<T: Sync, E: Send>(
+    items: &[T],
+    check: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let work = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = check(item) {
+                next.store(items.len(), Ordering::Relaxed);
+                let mut failed = failed.lock().unwrap_or_else(|e| e.into_inner());
+                failed.get_or_insert(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn check_size(path: &Path, expected: u64) -> Result<(), SetError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(SetError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        other => other.map_err(durable::failed("look at", path))?,
+    };
+    let found = metadata.len();
+    if !metadata.is_file() {
+        return Err(SetError::Missing {
+            path: path.to_owned(),
+        });
+    }
+    if found != expected {
+        return Err(SetError::Size {
+            path: path.to_owned(),
+            expected,
+            found,
+        });
+    }
+    Ok(())
+}
+
+fn check_sum(path: &Path, expected: u32) -> Result<(), SetError> {
+    let mut file = File::open(path).map_err(durable::failed("open", path))?;
+    let found = crc32_of(&mut file).map_err(durable::failed("read", path))?;
+    if found != expected {
+        return Err(SetError::Checksum {
+            path: path.to_owned(),
+            expected,
+            found,
+        });
+    }
+    Ok(())
+}
+
+/// Checksum of what is left to read.
+pub(super) fn crc32_of(input: &mut impl Read) -> std::io::Result<u32> {
+    let mut crc = Hasher::new();
+    let mut block = vec![0; 64 << 10];
+    loop {
+        match input.read(&mut block) {
+            Ok(0) => return Ok(crc.finalize()),
+            Ok(n) => crc.update(block.get(..n).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Bringing files into a set and out of it: hard links for images, copies for what DMTCP may
+//! write again.
+
+use super::checkpoint_set::crc32_of;
+use super::error::SealError;
+use super::manifest::SavedFile;
+use crate::durable;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Seek};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Links `from` to the new name `to`, or copies it where it cannot be linked; says which.
+pub(super) fn link_or_copy(from: &Path, to: &Path) -> Result<Linked, SealError> {
+    match fs::hard_link(from, to) {
+        Ok(()) => Ok(Linked::Yes),
+        Err(error) if cannot_link(&error) => {
+            copy_file(from, to)?;
+            Ok(Linked::No)
+        }
+        Err(error) => Err(durable::failed("link into the set", from)(error).into()),
+    }
+}
+
+/// As [`link_or_copy`], in place of what may be at `to`.
+pub(super) fn link_over(from: &Path, to: &Path) -> Result<Linked, SealError> {
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(durable::failed("replace", to)(error).into());
+        }
+        _ => {}
+    }
+    link_or_copy(from, to)
+}
+
+/// How a file came to its new name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linked {
+    Yes,
+    No,
+}
+
+/// Where DMTCP keeps the open files that it saved with an image, if it did.
+pub(super) fn saved_files_dir(image: &Path) -> Option<PathBuf> {
+    let dir = saved_files_name(image);
+    fs::symlink_metadata(&dir)
+        .is_ok_and(|metadata| metadata.is_dir())
+        .then_some(dir)
+}
+
+/// `<name>.dmtcp` has its files in `<name>_files`.
+pub(super) fn saved_files_name(image: &Path) -> PathBuf {
+    let mut name = match image.extension() {
+        Some(extension) if extension == "dmtcp" => OsString::from(image.with_extension("")),
+        _ => OsString::from(image),
+    };
+    name.push("_files");
+    PathBuf::from(name)
+}
+
+/// Copies a directory of saved files durably; the names in the result begin with `name`.
+pub(super) fn copy_tree(from: &Path, to: &Path, name: &Path) -> Result<Vec<SavedFile>, SealError> {
+    let mut copied = Vec::new();
+    copy_dir(from, to, name, MAX_DEPTH, &mut copied)?;
+    Ok(copied)
+}
+
+/// Copies a directory of saved files in place of what may be at `to`.
+pub(super) fn replace_tree(from: &Path, to: &Path) -> Result<(), SealError> {
+    match fs::remove_dir_all(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(durable::failed("replace", to)(error).into());
+        }
+        _ => {}
+    }
+    copy_tree(from, to, Path::new("")).map(|_| ())
+}
+
+fn copy_dir(
+    from: &Path,
+    to: &Path,
+    name: &Path,
+    depth: usize,
+    copied: &mut Vec<SavedFile>,
+) -> Result<(), SealError> {
+    if depth == 0 {
+        let error = io::Error::other(format!("more than {MAX_DEPTH} directories deep"));
+        return Err(durable::failed("copy", from)(error).into());
+    }
+    DirBuilder::new()
+        .mode(0o700)
+        .create(to)
+        .map_err(durable::failed("create", to))?;
+    for entry in fs::read_dir(from).map_err(durable::failed("list", from))? {
+        let entry = entry.map_err(durable::failed("list", from))?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let name = name.join(entry.file_name());
+        let kind = entry
+            .file_type()
+            .map_err(durable::failed("look at", &from))?;
+        if kind.is_dir() {
+            copy_dir(&from, &to, &name, depth - 1, copied)?;
+        } else if kind.is_symlink() {
+            fs::read_link(&from)
+                .and_then(|target| symlink(target, &to))
+                .map_err(durable::failed("copy the link", &from))?;
+        } else if kind.is_file() {
+            let (size, crc32) = copy_file_durably(&from, &to)?;
+            copied.push(SavedFile {
+                file: name,
+                size,
+                crc32,
+            });
+        } else {
+            return Err(SealError::NotCopyable { path: from });
+        }
+    }
+    durable::sync_dir(to)?;
+    Ok(())
+}
+
+fn copy_file_durably(from: &Path, to: &Path) -> Result<(u64, u32), SealError> {
+    let mut file = copy_file(from, to)?;
+    file.rewind().map_err(durable::failed("read", to))?;
+    // The copy is summed, not the original: the checksum is that of what the set holds.
+    let crc32 = crc32_of(&mut file).map_err(durable::failed("read", to))?;
+    file.sync_all().map_err(durable::failed("sync", to))?;
+    let size = file
+        .metadata()
+        .map_err(durable::failed("look at", to))?
+        .len();
+    Ok((size, crc32))
+}
+
+/// Copies a regular file with its permissions; `to` must not exist.
+fn copy_file(from: &Path, to: &Path) -> Result<File, SealError> {
+    let mut source = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits())
+        .open(from)
+        .map_err(durable::failed("open", from))?;
+    let metadata = source
+        .metadata()
+        .map_err(durable::failed("look at", from))?;
+    if !metadata.is_file() {
+        return Err(SealError::NotCopyable {
+            path: from.to_owned(),
+        });
+    }
+    let mut target = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(durable::failed("create", to))?;
+    io::copy(&mut source, &mut target).map_err(durable::failed("copy into", to))?;
+    target
+        .set_permissions(metadata.permissions())
+        .map_err(durable::failed("set the permissions of", to))?;
+    Ok(target)
+}
+
+/// Other file systems, file systems without links, files of others, too many links.
+fn cannot_link(error: &io::Error) -> bool {
+    let refusals = [
+        Errno::EXDEV,
+        Errno::EPERM,
+        Errno::EOPNOTSUPP,
+        Errno::ENOSYS,
+        Errno::EMLINK,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| refusals.contains(&Errno::from_raw(code)))
+}
+
+const MAX_DEPTH: usize = 64;

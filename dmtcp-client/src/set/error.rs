@@ -1,0 +1,196 @@
+//! Why there is no set, or why a set cannot be trusted.
+
+use crate::durable;
+use crate::image::ImageError;
+use dmtcp_proto::UniquePid;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A set on disk, or the directory of sets, is not as it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetError {
+    /// The environment: a file or directory could not be used.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, in words that follow "cannot".
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The caller: another process, or another store of this one, owns the directory.
+    #[error(
+        "{} belongs to another owner{}: stop it, or use another directory",
+        path.display(),
+        pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+    )]
+    Owned {
+        /// The lock file.
+        path: PathBuf,
+        /// The owner's pid, if it could be read.
+        pid: Option<u32>,
+    },
+    /// There is no manifest in the directory, so it is no set.
+    #[error("{} is not a checkpoint set: it has no manifest", path.display())]
+    NoManifest {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The manifest cannot be understood.
+    #[error("the manifest {} is damaged: {what}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A later release wrote the manifest.
+    #[error(
+        "the manifest {} has schema {schema}, this release reads up to {known}: use a newer release",
+        path.display()
+    )]
+    Schema {
+        /// The manifest.
+        path: PathBuf,
+        /// What it says.
+        schema: u32,
+        /// What is known here.
+        known: u32,
+    },
+    /// A file of the set is gone.
+    #[error("{} is missing from its checkpoint set", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of the set is shorter or longer than it was when it was sealed.
+    #[error("{} has {found} bytes, its manifest says {expected}", path.display())]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// Bytes in the manifest.
+        expected: u64,
+        /// Bytes on disk.
+        found: u64,
+    },
+    /// A file of the set has other bytes than when it was sealed.
+    #[error("{} has changed: its checksum is {found:08x}, its manifest says {expected:08x}", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// In the manifest.
+        expected: u32,
+        /// On disk.
+        found: u32,
+    },
+}
+
+/// A round could not be made a set. The sets before it are as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The environment: a file or directory could not be used.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, in words that follow "cannot".
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The caller: there is nothing to seal.
+    #[error("the round has no images")]
+    NoImages,
+    /// The caller: an image has no path from the root, so it cannot be found from here.
+    #[error("the path of image {} is relative: resolve it first", path.display())]
+    RelativePath {
+        /// As it was reported.
+        path: PathBuf,
+    },
+    /// Two images would have the same name in the set.
+    #[error("{} and {} have the same name: checkpoint into one directory", first.display(), second.display())]
+    SameName {
+        /// One image.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// The image is not there, and nothing shows that it is still to come.
+    #[error("image {} does not exist", path.display())]
+    NoImage {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The deadline passed before all images were complete.
+    #[error("the set was not sealed within {limit:?}: {what}")]
+    TimedOut {
+        /// The time that was given.
+        limit: Duration,
+        /// What was waited for: the file, and who writes it.
+        what: String,
+    },
+    /// An image is cut, damaged or none at all.
+    #[error("an image of the round is not whole")]
+    Image(#[source] ImageError),
+    /// An image changed while it was checked.
+    #[error("image {} changed while it was sealed", path.display())]
+    Changed {
+        /// The image.
+        path: PathBuf,
+    },
+    /// The image of another process.
+    #[error("image {} holds process {found}, {expected} was expected", path.display())]
+    OtherProcess {
+        /// The image.
+        path: PathBuf,
+        /// Who reported it.
+        expected: UniquePid,
+        /// Who is in it.
+        found: UniquePid,
+    },
+    /// The image of another computation, or of another round of this one.
+    #[error(
+        "image {} is of computation {found} generation {}, {expected} generation {} was expected",
+        path.display(),
+        found.generation,
+        expected.generation
+    )]
+    OtherRound {
+        /// The image.
+        path: PathBuf,
+        /// Whose round is sealed.
+        expected: UniquePid,
+        /// What the image says.
+        found: UniquePid,
+    },
+    /// A file saved with an image is neither a file, a directory nor a symbolic link.
+    #[error("{} cannot be copied into a set: it is neither a file, a directory nor a link", path.display())]
+    NotCopyable {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl From<durable::Failed> for SetError {
+    fn from(failed: durable::Failed) -> Self {
+        Self::Io {
+            action: failed.action,
+            path: failed.path,
+            source: failed.source,
+        }
+    }
+}
+
+impl From<durable::Failed> for SealError {
+    fn from(failed: durable::Failed) -> Self {
+        Self::Io {
+            action: failed.action,
+            path: failed.path,
+            source: failed.source,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Checkpoint sets: all images of one round, complete, verified and durable, or no set at all.
+//!
+//! The unit of truth on disk. DMTCP replaces the image of the previous round and may still be
+//! compressing after it said that it was done; a set keeps what a round wrote, under a number
+//! that only rises, with a manifest that says what belongs to it.
+//!
+//! Not here: when a round is sealed (the embedded coordinator decides) and how a set is restarted.
+//!
+//! ```text
+//! DIR/sets/.lock                 one owner at a time
+//! DIR/sets/000007/manifest.json  what the set is; see `Manifest`
+//!                ckpt_….dmtcp    images under their own names
+//!                ckpt_…_files/   open files saved with an image
+//! DIR/sets/000008.partial/       being sealed, or left by a crash: never restarted from
+//! DIR/sets/000003.removing/      being removed
+//! ```
+//!
+//! A set is made aside, synced, and appears by one rename; it goes away by one rename. Images are
+//! hard links where the file system allows it: DMTCP writes `<name>.temp` and renames it over the
+//! image before, so that no release ever writes into an inode that has been sealed.
+
+mod checkpoint_set;
+mod copy;
+mod error;
+mod lock;
+mod manifest;
+mod names;
+mod seal;
+mod settle;
+mod store;
+mod writers;
+
+pub use checkpoint_set::CheckpointSet;
+pub use error::{SealError, SetError};
+pub use manifest::{ImageKind, Manifest, SavedFile, SealedImage};
+pub use seal::{ImageReport, SealRequest};
+pub use store::{Listing, Newest, SetStore, list};

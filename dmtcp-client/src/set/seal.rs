@@ -1,0 +1,351 @@
+//! Making a set out of the images of a round.
+//!
+//! Not here: who may do so and under which number (`store`), and waiting for the writers
+//! (`settle`).
+
+use super::checkpoint_set::{CheckpointSet, for_each_parallel};
+use super::copy::{self, Linked};
+use super::error::SealError;
+use super::manifest::{ImageKind, Manifest, SealedImage};
+use super::names::Entry;
+use super::settle::{Settled, settle};
+use super::writers::FileId;
+use crate::durable;
+use crate::image::{self, Format, ImageError, ImageHeader, Whole};
+use dmtcp_proto::UniquePid;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A finished round whose images shall become a set.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SealRequest {
+    /// The computation, with the generation of the round: every image must say the same.
+    pub computation: UniquePid,
+    /// The coordinator's number of the round.
+    pub round: u64,
+    /// When the round began.
+    pub started: SystemTime,
+    /// The set that the computation was restarted from; none by default.
+    pub parent: Option<u64>,
+    /// Every image of the round.
+    pub images: Vec<ImageReport>,
+    /// When to give up. Everything but the file system's own syncing keeps to it.
+    pub deadline: Instant,
+}
+
+impl SealRequest {
+    /// A request for a round that begins now and has no parent.
+    #[must_use]
+    pub fn new(
+        computation: UniquePid,
+        round: u64,
+        images: Vec<ImageReport>,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            computation,
+            round,
+            started: SystemTime::now(),
+            parent: None,
+            images,
+            deadline,
+        }
+    }
+}
+
+/// An image as its worker reported it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ImageReport {
+    /// From the root. A forked checkpoint reports `<name>.temp`; `<name>` is then waited for.
+    pub path: PathBuf,
+    /// Who wrote it, with the virtual pid; the image must say the same.
+    pub process: UniquePid,
+    /// Where it ran.
+    pub host: OsString,
+    /// What it ran; what the image says if this is empty.
+    pub program: OsString,
+    /// The pid that the process sees.
+    pub virtual_pid: i32,
+    /// The pid that others see; 0 if it is not known.
+    pub real_pid: i32,
+}
+
+impl ImageReport {
+    /// A report that says who and where; everything else is empty.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, process: UniquePid) -> Self {
+        Self {
+            path: path.into(),
+            process,
+            host: OsString::new(),
+            program: OsString::new(),
+            virtual_pid: process.pid,
+            real_pid: 0,
+        }
+    }
+}
+
+/// What has just been done; a crash can come after each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Settled,
+    DirectoryMade,
+    ImagesAdded,
+    ManifestWritten,
+    DirectorySynced,
+    Renamed,
+}
+
+/// Makes the set; `after` is told of each step and can end it there, as a crash would.
+///
+/// What a failure leaves is for the caller to remove.
+pub(super) fn seal(
+    sets: &Path,
+    sequence: u64,
+    request: &SealRequest,
+    after: &dyn Fn(Step) -> Result<(), SealError>,
+) -> Result<CheckpointSet, SealError> {
+    let begun = Instant::now();
+    check_request(request)?;
+    let settled = settle(request)?;
+    after(Step::Settled)?;
+
+    let partial = Entry::Partial(sequence).path(sets);
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&partial)
+        .map_err(durable::failed("create", &partial))?;
+    after(Step::DirectoryMade)?;
+    let images = add_images(&partial, &settled, request, begun)?;
+    after(Step::ImagesAdded)?;
+
+    let total_bytes = images.iter().map(all_bytes).sum();
+    let manifest = Manifest {
+        schema: Manifest::SCHEMA,
+        sequence,
+        computation: request.computation,
+        round: request.round,
+        parent: request.parent,
+        started_unix_ms: unix_ms(request.started),
+        created_unix_ms: unix_ms(SystemTime::now()),
+        seal_ms: millis(begun.elapsed()),
+        images,
+        total_bytes,
+    };
+    manifest.write(&partial)?;
+    after(Step::ManifestWritten)?;
+    durable::sync_dir(&partial)?;
+    after(Step::DirectorySynced)?;
+
+    let dir = Entry::Set(sequence).path(sets);
+    fs::rename(&partial, &dir).map_err(durable::failed("promote", &partial))?;
+    after(Step::Renamed)?;
+    durable::sync_dir(sets)?;
+    Ok(CheckpointSet::new(dir, manifest))
+}
+
+fn check_request(request: &SealRequest) -> Result<(), SealError> {
+    if request.images.is_empty() {
+        return Err(SealError::NoImages);
+    }
+    let mut names: BTreeMap<OsString, &Path> = BTreeMap::new();
+    for image in &request.images {
+        if !image.path.is_absolute() {
+            return Err(SealError::RelativePath {
+                path: image.path.clone(),
+            });
+        }
+        // Reports of the same image with and without `.temp` would become the same name.
+        let name = final_name(&image.path);
+        if let Some(first) = names.insert(name, &image.path) {
+            return Err(SealError::SameName {
+                first: first.to_owned(),
+                second: image.path.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn final_name(path: &Path) -> OsString {
+    let temp = durable::TEMP_SUFFIX.trim_start_matches('.');
+    let name = match path.extension() {
+        Some(extension) if extension == temp => path.file_stem(),
+        _ => path.file_name(),
+    };
+    name.unwrap_or_default().to_owned()
+}
+
+fn add_images(
+    partial: &Path,
+    settled: &[Settled<'_>],
+    request: &SealRequest,
+    begun: Instant,
+) -> Result<Vec<SealedImage>, SealError> {
+    let added = Mutex::new(Vec::with_capacity(settled.len()));
+    for_each_parallel(settled, |image| {
+        let sealed = add_image(partial, image, request, begun)?;
+        added.lock().unwrap_or_else(|e| e.into_inner()).push(sealed);
+        Ok::<(), SealError>(())
+    })?;
+    let mut added = added.into_inner().unwrap_or_else(|e| e.into_inner());
+    added.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(added)
+}
+
+fn add_image(
+    partial: &Path,
+    settled: &Settled<'_>,
+    request: &SealRequest,
+    begun: Instant,
+) -> Result<SealedImage, SealError> {
+    let name = PathBuf::from(settled.path.file_name().unwrap_or_default());
+    let inside = partial.join(&name);
+    let linked = copy::link_or_copy(&settled.path, &inside)?;
+    if linked == Linked::Yes && FileId::of(&look_at(&inside)?) != settled.id {
+        return Err(SealError::Changed {
+            path: settled.path.clone(),
+        });
+    }
+    let whole = check_until_stable(&inside, settled, request, begun)?;
+    check_identity(&settled.path, &whole.header, settled, request)?;
+    let saved_files = match copy::saved_files_dir(&settled.path) {
+        Some(saved) => {
+            let to = copy::saved_files_name(&inside);
+            copy::copy_tree(&saved, &to, &copy::saved_files_name(&name))?
+        }
+        None => Vec::new(),
+    };
+    let report = settled.report;
+    let header = whole.header;
+    Ok(SealedImage {
+        file: name,
+        kind: match header.format {
+            Format::Native => ImageKind::Native,
+            _ => ImageKind::Dmtcp,
+        },
+        format: header.format.to_string(),
+        compressed: header.compressed,
+        process: report.process,
+        host: report.host.clone(),
+        program: if report.program.is_empty() {
+            header.program
+        } else {
+            report.program.clone()
+        },
+        virtual_pid: report.virtual_pid,
+        real_pid: report.real_pid,
+        size: whole.size,
+        crc32: whole.crc32,
+        saved_files,
+    })
+}
+
+/// Checks the image; once more, while it may have a writer that cannot be seen.
+fn check_until_stable(
+    inside: &Path,
+    settled: &Settled<'_>,
+    request: &SealRequest,
+    begun: Instant,
+) -> Result<Whole, SealError> {
+    loop {
+        let before = look_at(inside)?;
+        let error = match check_and_sync(inside, request.deadline) {
+            Ok(whole) if same_content(&before, &look_at(inside)?) && whole.size == before.len() => {
+                return Ok(whole);
+            }
+            Ok(_) => SealError::Changed {
+                path: settled.path.clone(),
+            },
+            Err(SealError::Image(ImageError::TimedOut { done, len, .. })) => {
+                return Err(SealError::TimedOut {
+                    limit: request.deadline.saturating_duration_since(begun),
+                    what: format!(
+                        "{done} of {len} bytes of {} were checked",
+                        settled.path.display()
+                    ),
+                });
+            }
+            Err(error) => error,
+        };
+        let left = request.deadline.saturating_duration_since(Instant::now());
+        if settled.unseen == 0 || left.is_zero() {
+            return Err(error);
+        }
+        thread::sleep(UNSEEN_WRITER_PAUSE.min(left));
+        if same_content(&before, &look_at(inside)?) {
+            return Err(error);
+        }
+    }
+}
+
+/// Reads the image while the file system writes it out: the one waits for the processor, the
+/// other for the disk.
+fn check_and_sync(inside: &Path, deadline: Instant) -> Result<Whole, SealError> {
+    let file = File::open(inside).map_err(durable::failed("open", inside))?;
+    thread::scope(|scope| {
+        let synced = scope.spawn(|| file.sync_all());
+        let whole = image::checksum_whole(inside, Some(deadline)).map_err(SealError::Image);
+        let synced = synced.join().unwrap_or_else(|_| file.sync_all());
+        let whole = whole?;
+        synced.map_err(durable::failed("sync", inside))?;
+        Ok(whole)
+    })
+}
+
+fn check_identity(
+    path: &Path,
+    header: &ImageHeader,
+    settled: &Settled<'_>,
+    request: &SealRequest,
+) -> Result<(), SealError> {
+    let expected = settled.report.process;
+    if !header.process.same_as(&expected) {
+        return Err(SealError::OtherProcess {
+            path: path.to_owned(),
+            expected,
+            found: header.process,
+        });
+    }
+    if header.computation != request.computation {
+        return Err(SealError::OtherRound {
+            path: path.to_owned(),
+            expected: request.computation,
+            found: header.computation,
+        });
+    }
+    Ok(())
+}
+
+fn look_at(path: &Path) -> Result<Metadata, SealError> {
+    Ok(fs::symlink_metadata(path).map_err(durable::failed("look at", path))?)
+}
+
+fn same_content(a: &Metadata, b: &Metadata) -> bool {
+    let key = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec(), m.ino());
+    key(a) == key(b)
+}
+
+fn all_bytes(image: &SealedImage) -> u64 {
+    let saved: u64 = image.saved_files.iter().map(|file| file.size).sum();
+    image.size + saved
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Longer than any pause of a compressor at work.
+const UNSEEN_WRITER_PAUSE: Duration = Duration::from_millis(200);

@@ -1,0 +1,301 @@
+//! The directory of sets: sealing, finding, keeping few.
+
+use super::checkpoint_set::CheckpointSet;
+use super::error::{SealError, SetError};
+use super::lock::Lock;
+use super::names::Entry;
+use super::seal::{self, SealRequest};
+use crate::durable;
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+/// The sets in one directory, and the right to change them.
+///
+/// There is one store for a directory at a time, in whatever process; reading needs none (see
+/// [`list`] and [`CheckpointSet::open`]).
+///
+/// ```no_run
+/// use dmtcp_client::set::{ImageReport, SealRequest, SetStore};
+/// use std::time::{Duration, Instant};
+/// # fn round() -> (dmtcp_proto::UniquePid, Vec<ImageReport>) { unimplemented!() }
+/// let (computation, images) = round();
+/// let store = SetStore::open("state".as_ref())?;
+/// store.sweep()?;
+/// let deadline = Instant::now() + Duration::from_secs(60);
+/// let set = store.seal(&SealRequest::new(computation, 1, images, deadline))?;
+/// println!("set {} with {} bytes", set.sequence(), set.total_bytes());
+/// store.prune(3)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SetStore {
+    sets: PathBuf,
+    changing: Mutex<Changing>,
+    _lock: Lock,
+}
+
+#[derive(Debug)]
+struct Changing {
+    next: u64,
+    /// Sealed or verified by this store.
+    known_good: BTreeSet<u64>,
+}
+
+impl SetStore {
+    /// Opens the sets in `dir`, which is made if it is not there, with mode 0700.
+    ///
+    /// What a crash has left stays until [`sweep`](Self::sweep).
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Owned`] if there is another store for `dir`; [`SetError::Io`].
+    pub fn open(dir: &Path) -> Result<Self, SetError> {
+        let sets = dir.join(SETS);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&sets)
+            .map_err(durable::failed("create", &sets))?;
+        durable::sync_dir(dir)?;
+        let lock = Lock::take(&sets.join(LOCK))?;
+        let last = entries(&sets)?.into_iter().map(Entry::sequence).max();
+        Ok(Self {
+            changing: Mutex::new(Changing {
+                next: last.map_or(1, |last| last.saturating_add(1)),
+                known_good: BTreeSet::new(),
+            }),
+            sets,
+            _lock: lock,
+        })
+    }
+
+    /// The directory that holds the sets.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.sets
+    }
+
+    /// Makes a set of the images of a round: waits until they are complete and nobody writes
+    /// them, links them, checks and syncs them, and promotes the set with one rename.
+    ///
+    /// A failure leaves the sets before as they were; its number is not used again.
+    ///
+    /// # Errors
+    ///
+    /// See [`SealError`]; every one names the file it is about.
+    pub fn seal(&self, request: &SealRequest) -> Result<CheckpointSet, SealError> {
+        let mut changing = self.changing();
+        let sequence = changing.next;
+        changing.next += 1;
+        let sealed = seal::seal(&self.sets, sequence, request, &|_| Ok(()));
+        match &sealed {
+            Ok(_) => {
+                changing.known_good.insert(sequence);
+            }
+            // The failure of the round is the one to report; `sweep` removes what stays.
+            Err(_) => drop(fs::remove_dir_all(
+                Entry::Partial(sequence).path(&self.sets),
+            )),
+        }
+        sealed
+    }
+
+    /// All sets, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Io`] if the directory cannot be read.
+    pub fn list(&self) -> Result<Listing, SetError> {
+        list_sets(&self.sets)
+    }
+
+    /// The newest set whose every byte is as it was sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Io`] if the directory cannot be read.
+    pub fn newest_verified(&self) -> Result<Newest, SetError> {
+        self.newest_verified_before(u64::MAX)
+    }
+
+    /// The newest such set with a number below `sequence`: what to try when that one does not
+    /// restart.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Io`] if the directory cannot be read.
+    pub fn newest_verified_before(&self, sequence: u64) -> Result<Newest, SetError> {
+        let listing = self.list()?;
+        let mut refused: Vec<_> = listing.broken.into_iter().map(|(_, error)| error).collect();
+        for set in listing.sets {
+            if set.sequence() >= sequence {
+                continue;
+            }
+            match set.verify() {
+                Ok(()) => {
+                    self.changing().known_good.insert(set.sequence());
+                    return Ok(Newest {
+                        set: Some(set),
+                        refused,
+                    });
+                }
+                Err(error) => refused.push(error),
+            }
+        }
+        Ok(Newest { set: None, refused })
+    }
+
+    /// Removes all but the `keep` newest good sets, and returns the numbers of those removed.
+    ///
+    /// Good are, from the newest that was sealed by this store or verifies, those whose files
+    /// are there in full size. At least that one is kept, also for `keep` 0; so is everything
+    /// newer than it and everything that cannot be read. A set is renamed aside before it is
+    /// deleted: a crash leaves no half of one.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Io`].
+    pub fn prune(&self, keep: usize) -> Result<Vec<u64>, SetError> {
+        let mut changing = self.changing();
+        let listing = self.list()?;
+        let mut sets = listing.sets.iter();
+        let Some(newest_good) = sets.find(|set| {
+            let sequence = set.sequence();
+            let known = changing.known_good.contains(&sequence) && set.verify_sizes().is_ok();
+            known || set.verify().is_ok()
+        }) else {
+            return Ok(Vec::new());
+        };
+        changing.known_good.insert(newest_good.sequence());
+        let mut kept = 1;
+        let mut removed = Vec::new();
+        for set in sets {
+            if kept < keep && set.verify_sizes().is_ok() {
+                kept += 1;
+            } else {
+                removed.push(set.sequence());
+            }
+        }
+        for &sequence in &removed {
+            let from = Entry::Set(sequence).path(&self.sets);
+            let to = Entry::Removing(sequence).path(&self.sets);
+            fs::rename(&from, to).map_err(durable::failed("put aside", &from))?;
+            changing.known_good.remove(&sequence);
+        }
+        if !removed.is_empty() {
+            durable::sync_dir(&self.sets)?;
+        }
+        for &sequence in &removed {
+            remove_dir(&Entry::Removing(sequence).path(&self.sets))?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes what crashed attempts to seal or to prune have left, and returns its paths.
+    ///
+    /// Safe because this store is the only one for its directory.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Io`].
+    pub fn sweep(&self) -> Result<Vec<PathBuf>, SetError> {
+        let _changing = self.changing();
+        let mut removed = Vec::new();
+        for entry in entries(&self.sets)? {
+            if !matches!(entry, Entry::Set(_)) {
+                let path = entry.path(&self.sets);
+                remove_dir(&path)?;
+                removed.push(path);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// All sets of a directory, newest first; see [`list`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Listing {
+    /// Those whose manifest could be read.
+    pub sets: Vec<CheckpointSet>,
+    /// The directories of the others, and why.
+    pub broken: Vec<(PathBuf, SetError)>,
+}
+
+/// The newest good set and why newer ones were passed over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Newest {
+    /// None if no set is good.
+    pub set: Option<CheckpointSet>,
+    /// What was wrong with those that were looked at before it.
+    pub refused: Vec<SetError>,
+}
+
+/// Lists the sets in `dir`, the directory that a store was opened for, without owning it.
+///
+/// Sets that are being sealed or removed are not in the list. A directory without sets has none.
+///
+/// # Errors
+///
+/// [`SetError::Io`] if the directory cannot be read.
+pub fn list(dir: &Path) -> Result<Listing, SetError> {
+    list_sets(&dir.join(SETS))
+}
+
+fn list_sets(sets: &Path) -> Result<Listing, SetError> {
+    let mut numbers: Vec<_> = entries(sets)?
+        .into_iter()
+        .filter(|entry| matches!(entry, Entry::Set(_)))
+        .collect();
+    numbers.sort_by_key(|entry| std::cmp::Reverse(entry.sequence()));
+    let mut listing = Listing::default();
+    for entry in numbers {
+        let dir = entry.path(sets);
+        match CheckpointSet::open(&dir) {
+            Ok(set) => listing.sets.push(set),
+            Err(error) => listing.broken.push((dir, error)),
+        }
+    }
+    Ok(listing)
+}
+
+fn entries(sets: &Path) -> Result<Vec<Entry>, SetError> {
+    let dir = match fs::read_dir(sets) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(durable::failed("list", sets))?,
+    };
+    let mut entries = Vec::new();
+    for entry in dir {
+        let entry = entry.map_err(durable::failed("list", sets))?;
+        let name = entry.file_name();
+        let Some(known) = name.to_str().and_then(Entry::of) else {
+            continue;
+        };
+        // The number under another spelling is not one of ours.
+        if known.path(sets) == entry.path() {
+            entries.push(known);
+        }
+    }
+    Ok(entries)
+}
+
+fn remove_dir(path: &Path) -> Result<(), SetError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(durable::failed("remove", path)(error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+const SETS: &str = "sets";
+const LOCK: &str = ".lock";

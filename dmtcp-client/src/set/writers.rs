@@ -1,0 +1,176 @@
+//! Who still has a file open for writing.
+//!
+//! Answered from `/proc`, so only for processes that this one may look into; the others are
+//! counted. Called while a round settles.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// A file by what the kernel knows it as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+}
+
+impl FileId {
+    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// A file to ask about.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) id: FileId,
+    pub(super) name: OsString,
+}
+
+/// What a look through all processes gave.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) writers: Vec<Writer>,
+    /// Processes whose open files may not be seen.
+    pub(super) unseen: usize,
+}
+
+/// A process that can still write one of the files.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) id: FileId,
+    pub(super) pid: u32,
+    pub(super) command: String,
+}
+
+/// Looks through all processes once.
+///
+/// # Errors
+///
+/// `/proc` cannot be listed at all.
+pub(super) fn scan(wanted: &[Wanted]) -> io::Result<Scan> {
+    let mut scan = Scan::default();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = number(&entry.file_name()) else {
+            continue;
+        };
+        match look_into(&entry.path(), pid, wanted, &mut scan) {
+            // Ended meanwhile.
+            Err(error) if is_gone(&error) => {}
+            Err(_) => scan.unseen += 1,
+            Ok(()) => {}
+        }
+    }
+    Ok(scan)
+}
+
+fn look_into(process: &Path, pid: u32, wanted: &[Wanted], scan: &mut Scan) -> io::Result<()> {
+    for entry in fs::read_dir(process.join("fd"))? {
+        let fd = entry?.path();
+        let Some(id) = written_through(process, &fd, wanted) else {
+            continue;
+        };
+        let command = fs::read_to_string(process.join("comm")).unwrap_or_default();
+        scan.writers.push(Writer {
+            id,
+            pid,
+            command: command.trim_end().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The wanted file that this descriptor can write, if it is one.
+///
+/// A file system that hangs must not hang the scan, so a descriptor is only followed into it
+/// when its inode number or its name is one of those wanted. (The number in `fdinfo` is not
+/// always that of `stat` on stacked file systems; hence the name.)
+fn written_through(process: &Path, fd: &Path, wanted: &[Wanted]) -> Option<FileId> {
+    let info = fs::read_to_string(process.join("fdinfo").join(fd.file_name()?)).ok()?;
+    let flags = field(&info, "flags:").and_then(|octal| i32::from_str_radix(octal, 8).ok())?;
+    if flags & ACCESS_MODE == READ_ONLY {
+        return None;
+    }
+    let inode: Option<u64> = field(&info, "ino:").and_then(|text| text.parse().ok());
+    let of_interest = match inode {
+        Some(inode) if wanted.iter().any(|file| file.id.inode == inode) => true,
+        _ => {
+            let target = fs::read_link(fd).ok()?;
+            let name = target.file_name().unwrap_or_default().as_bytes();
+            wanted
+                .iter()
+                .any(|file| name.starts_with(file.name.as_bytes()))
+        }
+    };
+    if !of_interest {
+        return None;
+    }
+    let id = FileId::of(&fs::metadata(fd).ok()?);
+    wanted.iter().any(|file| file.id == id).then_some(id)
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name))
+        .map(str::trim)
+}
+
+fn number(name: &OsStr) -> Option<u32> {
+    name.to_str()?.parse().ok()
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(Errno::ENOENT | Errno::ESRCH))
+}
+
+const ACCESS_MODE: i32 = 0o3;
+const READ_ONLY: i32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{File, OpenOptions};
+
+    fn wanted(path: &Path) -> Wanted {
+        Wanted {
+            id: FileId::of(&fs::metadata(path).unwrap()),
+            name: path.file_name().unwrap().to_owned(),
+        }
+    }
+
+    #[test]
+    fn sees_a_writer_until_it_closes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let writer = File::create(&path).unwrap();
+        let files = [wanted(&path)];
+        let seen = scan(&files).unwrap().writers;
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].pid, std::process::id());
+        assert_eq!(seen[0].id, files[0].id);
+        drop(writer);
+        assert!(scan(&files).unwrap().writers.is_empty());
+    }
+
+    #[test]
+    fn a_reader_is_no_writer_and_names_do_not_matter() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("image"), dir.path().join("elsewhere"));
+        fs::write(&path, "x").unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        let files = [wanted(&path)];
+        let _reader = File::open(&path).unwrap();
+        assert!(scan(&files).unwrap().writers.is_empty());
+        let _writer = OpenOptions::new().append(true).open(&other).unwrap();
+        assert_eq!(scan(&files).unwrap().writers.len(), 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! Images made by code from the layout, so that tests need no DMTCP.
+
+#![expect(dead_code, reason = "every test file uses a part")]
+
+use dmtcp_proto::UniquePid;
+use flate2::{Compression, write::GzEncoder};
+use std::io::Write;
+
+/// A process of the tests' computation.
+pub(crate) fn process(pid: i32) -> UniquePid {
+    UniquePid {
+        host_id: 0x98ff,
+        time: 0xe235_cb49c5,
+        pid,
+        generation: 0,
+    }
+}
+
+/// The tests' computation in a round.
+pub(crate) fn computation(generation: u32) -> UniquePid {
+    UniquePid {
+        time: 0xe233_a7fff0,
+        ..process(40000)
+    }
+    .with_generation(generation)
+}
+
+/// The name that DMTCP would give.
+pub(crate) fn name(process: UniquePid) -> String {
+    format!("ckpt_counter_{process}.dmtcp")
+}
+
+/// A plain v4.0 image with every kind of memory area.
+pub(crate) fn v4(process: UniquePid, computation: UniquePid) -> Vec<u8> {
+    let mut header = vec![0; 4096];
+    put(&mut header, 0, b"DMTCP_CHECKPOINT_IMAGE_v4.0\n");
+    put_id(&mut header, 32, process);
+    put_id(&mut header, 80, computation);
+    put(&mut header, 104, &process.pid.to_le_bytes());
+    put(&mut header, 108, &7i32.to_le_bytes());
+    put(&mut header, 124, &1u32.to_le_bytes());
+    put(&mut header, 128, &3u32.to_le_bytes());
+    put(&mut header, 132, &1u32.to_le_bytes());
+    put(&mut header, 256, b"counter");
+    put(&mut header, 1280, b"/usr/bin/counter");
+    let mut image = header.repeat(2);
+    areas(&mut image);
+    image
+}
+
+/// Memory areas as 3.0 and later write them, with their end marker.
+pub(crate) fn areas(image: &mut Vec<u8>) {
+    // A file mapped whole, and one whose mapping is longer than the file.
+    area(image, 0x1000, 8192, 8192, 0, b"/usr/bin/counter", 8192);
+    area(image, 0x8000, 12288, 5000, 0, b"/usr/lib/libc.so", 5000);
+    // Anonymous memory: a parent, a run of data, a run of zeros.
+    area(image, 0x20000, 1 << 20, -1, 2, b"[heap]", 0);
+    area(image, 0x20000, 70_000, -1, 4, b"[heap]", 70_000);
+    area(image, 0x31170, (1 << 20) - 70_000, -1, 5, b"[heap]", 0);
+    area(image, 0x7fff_0000, 4096, -1, 0, b"[stack]", 4096);
+    let mut end = vec![0xAB; 4096];
+    put(&mut end, 0, &0u64.to_le_bytes());
+    put(&mut end, 16, &u64::MAX.to_le_bytes());
+    image.extend(end);
+}
+
+fn area(
+    image: &mut Vec<u8>,
+    address: u64,
+    size: u64,
+    file_size: i64,
+    properties: u64,
+    name: &[u8],
+    data: usize,
+) {
+    let mut record = vec![0; 4096];
+    put(&mut record, 0, &address.to_le_bytes());
+    put(&mut record, 8, &(address + size).to_le_bytes());
+    put(&mut record, 16, &size.to_le_bytes());
+    put(&mut record, 72, &file_size.to_le_bytes());
+    put(&mut record, 80, &properties.to_le_bytes());
+    put(&mut record, 88, name);
+    image.extend(record);
+    // Compresses, but not to nothing.
+    image.extend((0..data).map(|i| (i * i >> 7) as u8));
+}
+
+/// A 3.x image: a packed stream, uninitialised padding, the MTCP page, areas.
+pub(crate) fn v2(process: UniquePid, computation: UniquePid, vclock: bool) -> Vec<u8> {
+    let mut image = b"DMTCP_CHECKPOINT_IMAGE_v2.0\n".to_vec();
+    let out = &mut image;
+    out.extend(b"ProcessInfo:\0");
+    for value in [
+        1,
+        1,
+        process.pid as u32,
+        7,
+        8,
+        9,
+        10,
+        computation.generation,
+    ] {
+        out.extend(value.to_le_bytes());
+    }
+    for text in ["counter", "/usr/bin/counter", "node1", "/home", "/home"] {
+        string(out, text);
+    }
+    id(out, process);
+    id(out, UniquePid::NULL);
+    out.extend([0; 32]);
+    id(out, computation.with_generation(0));
+    out.extend(3u32.to_le_bytes());
+    // Restore buffer, six addresses, stack end; newer ones also the clock page.
+    out.extend(vec![0x11; 8 * if vclock { 10 } else { 8 }]);
+    for text in ["/ckpt", "ckpt_counter.dmtcp", "ckpt_counter_files"] {
+        string(out, text);
+    }
+    out.extend(b"map:\0");
+    out.extend(1u32.to_le_bytes());
+    out.extend(b"[\0");
+    string(out, "key");
+    out.extend(b",\0");
+    string(out, "value");
+    out.extend(b"]\0end::map\0EOF\0");
+    let padding = 4096 - out.len() % 4096;
+    out.extend(vec![0xEE; padding]);
+    let mut page = b"MTCP_HEADER_v2.2\n".to_vec();
+    page.resize(4096, 0);
+    out.extend(page);
+    areas(out);
+    image
+}
+
+/// As `gzip -1` would write it.
+pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn put(page: &mut [u8], at: usize, bytes: &[u8]) {
+    page[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+fn put_id(page: &mut [u8], at: usize, value: UniquePid) {
+    let mut bytes = Vec::new();
+    id(&mut bytes, value);
+    put(page, at, &bytes);
+}
+
+fn id(out: &mut Vec<u8>, value: UniquePid) {
+    out.extend(value.host_id.to_le_bytes());
+    out.extend(value.time.to_le_bytes());
+    out.extend(value.pid.to_le_bytes());
+    out.extend(value.generation.to_le_bytes());
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    out.extend((text.len() as u32).to_le_bytes());
+    out.extend(text.as_bytes());
+}
