@@ -13,7 +13,7 @@
 //! | `V2` | DMTCP 2.4 to 2.6 | yes | no ([`ImageError::Unsupported`]) |
 //! | `V2` | DMTCP 3.0 to 3.2 | yes | yes |
 //! | `V4` | DMTCP 4.0 and later | yes | yes |
-//! | `Native` | [`native::write`] | yes | yes, with its own checksum |
+//! | `Native` | [`native::write()`] | yes | yes, with its own checksum |
 
 mod areas;
 mod error;

@@ -42,7 +42,7 @@ pub struct NativeHeader {
     /// Name of the host.
     #[serde(with = "os_text")]
     pub host: OsString,
-    /// Bytes of payload; set by [`write`].
+    /// Bytes of payload; set by [`write()`].
     pub payload_len: u64,
 }
 

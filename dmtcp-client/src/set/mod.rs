@@ -26,6 +26,8 @@ mod lock;
 mod manifest;
 mod names;
 mod seal;
+#[cfg(test)]
+mod seal_tests;
 mod settle;
 mod store;
 mod writers;

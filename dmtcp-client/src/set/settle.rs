@@ -135,6 +135,8 @@ fn look<'a>(
                 None if image.is_of_earlier_round(request) => {
                     Some("has not replaced the image of an earlier round".to_owned())
                 }
+                // Judged was a file that has been replaced meanwhile.
+                None if image.find()? != Some(id) => Some("has just been replaced".to_owned()),
                 None => {
                     settled.push(Settled {
                         report: image.report,

@@ -82,7 +82,7 @@ fn area(
     put(&mut record, 88, name);
     image.extend(record);
     // Compresses, but not to nothing.
-    image.extend((0..data).map(|i| (i * i >> 7) as u8));
+    image.extend((0..data).map(|i| ((i * i) >> 7) as u8));
 }
 
 /// A 3.x image: a packed stream, uninitialised padding, the MTCP page, areas.
