@@ -285,3 +285,23 @@ fn a_failed_write_leaves_the_image_before() {
     assert!(error.to_string().contains("image.temp"), "{error}");
     assert_eq!(native::read(&path).unwrap().1, b"before");
 }
+
+#[test]
+fn the_documented_native_layout_is_the_one_that_is_written() {
+    let document = include_str!("../../docs/IMAGE.md");
+    let dir = Dir::new();
+    let path = dir.0.path().join("image");
+    native::write(&path, &native_header(), b"state").unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let magic = std::str::from_utf8(native::MAGIC).unwrap().trim_end();
+    let row = format!("| {} | `{magic}` and a newline |", native::MAGIC.len());
+    assert!(document.contains(&row), "{row}");
+    let (front, trailer) = bytes.split_at(bytes.len() - 4);
+    assert_eq!(trailer, crc32fast::hash(front).to_le_bytes());
+    assert!(front.ends_with(b"state"));
+    let json = &front[native::MAGIC.len() + 4..front.len() - 5];
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json).unwrap();
+    for field in fields.keys() {
+        assert!(document.contains(&format!("`{field}`")), "{field}");
+    }
+}

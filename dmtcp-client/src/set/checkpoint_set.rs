@@ -105,14 +105,19 @@ impl CheckpointSet {
         })
     }
 
-    /// Puts the set into `dir`, a directory in which a restarted computation may write, and
-    /// returns the paths of the images there, in the order of the manifest.
+    /// Puts the images into `dir`, a directory in which a restarted computation may write, and
+    /// returns their paths there, in the order of the manifest.
     ///
-    /// A restarted DMTCP process writes its next image over the one that it came from and looks
-    /// for its saved open files beside it, so it must not be restarted from the set itself.
-    /// Images are linked (copied where links cannot be), saved files are copied. `dir` is made if
-    /// it is not there; an image of the same name in it is replaced. What is put there is not
-    /// synced: the set itself stays the durable one.
+    /// A restarted DMTCP process writes its next image over the one that it came from, so it
+    /// must not be restarted from the set itself. Images are linked, copied where links cannot
+    /// be. `dir` is made if it is not there; an image of the same name in it is replaced.
+    ///
+    /// Saved open files are copied to where the process wrote them at the checkpoint
+    /// ([`SealedImage::written_in`](super::SealedImage::written_in)), in place of what is there:
+    /// DMTCP looks for them at that path and nowhere else.
+    ///
+    /// The set itself stays the durable one: what is put elsewhere is linked or copied anew for
+    /// every attempt to restart.
     ///
     /// # Errors
     ///
@@ -125,7 +130,8 @@ impl CheckpointSet {
                 let (from, to) = (self.dir.join(&image.file), dir.join(&image.file));
                 copy::link_over(&from, &to)?;
                 if let Some(saved) = copy::saved_files_dir(&from) {
-                    copy::replace_tree(&saved, &copy::saved_files_name(&to))?;
+                    let home = copy::saved_files_name(&image.written_in.join(&image.file));
+                    copy::replace_tree(&saved, &home)?;
                 }
                 Ok(to)
             })

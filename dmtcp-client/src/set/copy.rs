@@ -76,6 +76,8 @@ pub(super) fn replace_tree(from: &Path, to: &Path) -> Result<(), SealError> {
         }
         _ => {}
     }
+    let parent = durable::parent_of(to);
+    fs::create_dir_all(parent).map_err(durable::failed("create", parent))?;
     copy_tree(from, to, Path::new("")).map(|_| ())
 }
 

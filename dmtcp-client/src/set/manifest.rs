@@ -69,6 +69,10 @@ pub struct SealedImage {
     pub size: u64,
     /// CRC-32 of the file.
     pub crc32: u32,
+    /// The directory that the process wrote it into. DMTCP remembers it: saved open files are
+    /// looked for there at a restart.
+    #[serde(with = "os_text")]
+    pub written_in: PathBuf,
     /// Open files that were saved with it.
     #[serde(default)]
     pub saved_files: Vec<SavedFile>,

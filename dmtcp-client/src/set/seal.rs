@@ -228,6 +228,7 @@ fn add_image(
     let header = whole.header;
     Ok(SealedImage {
         file: name,
+        written_in: durable::parent_of(&settled.path).to_owned(),
         kind: match header.format {
             Format::Native => ImageKind::Native,
             _ => ImageKind::Dmtcp,
