@@ -9,6 +9,7 @@ mod launch;
 mod os_text;
 pub mod process;
 mod restart;
+pub mod server;
 pub mod set;
 mod tools;
 

@@ -1,0 +1,261 @@
+//! The handle to one computation of a server.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use dmtcp_proto::{AfterCheckpoint, Command, Interval, Reply, Status, WorkerInfo};
+
+use super::{
+    Events, Sealed, ServerError,
+    clock::Deadline,
+    events::Subscribers,
+    rounds::Answered,
+    task::{Key, Lifeline, Link, Task},
+};
+
+/// A computation whose coordinator runs in this process. Dropping it changes nothing: it lives
+/// until it is closed, told to quit, or its [`Server`](super::Server) is dropped.
+///
+/// Cheap to clone; every clone speaks to the same computation, from any thread. Every call ends
+/// in time: those without a limit of their own take at most [`ANSWER_LIMIT`](Self::ANSWER_LIMIT),
+/// and mostly microseconds.
+#[derive(Clone, Debug)]
+pub struct Computation {
+    pub(super) key: Key,
+    pub(super) addr: SocketAddr,
+    pub(super) link: Arc<Link>,
+    pub(super) subscribers: Arc<Subscribers>,
+}
+
+impl Computation {
+    /// How long calls wait that need nobody but the server's own thread. It never blocks, so
+    /// only a machine that is overloaded beyond use gets there.
+    pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+    /// Where it listens, with the port that was chosen.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The port on which it listens: what `dmtcp_launch --coord-port` needs.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.addr.port()
+    }
+
+    /// News from now on. Receivers are independent of each other and of the calls.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.subscribers.subscribe()
+    }
+
+    /// Number of peers, running or not, interval.
+    ///
+    /// # Errors
+    /// [`Closed`](ServerError::Closed), [`ServerGone`](ServerError::ServerGone),
+    /// [`TimedOut`](ServerError::TimedOut).
+    pub fn status(&self) -> Result<Status, ServerError> {
+        self.status_within(Self::ANSWER_LIMIT)
+    }
+
+    /// Every worker with state, barrier and pids, in the order in which they joined.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub fn workers(&self) -> Result<Vec<WorkerInfo>, ServerError> {
+        const WHAT: &str = "listing the workers";
+        match self.call(WHAT, Command::List, Self::ANSWER_LIMIT)? {
+            Answered::Reply(Reply::Workers(workers)) => Ok(workers),
+            _ => Err(ServerError::Mismatch { what: WHAT }),
+        }
+    }
+
+    /// Starts a checkpoint, and says with how many workers. Its outcome is told by event.
+    ///
+    /// # Errors
+    /// [`Busy`](ServerError::Busy) and [`NotRunning`](ServerError::NotRunning); nothing was
+    /// started then. Else as [`status`](Self::status).
+    pub fn request_checkpoint(&self) -> Result<u32, ServerError> {
+        const WHAT: &str = "starting a checkpoint";
+        let command = Command::Checkpoint(AfterCheckpoint::ReplyAtOnce);
+        match self.call(WHAT, command, Self::ANSWER_LIMIT)? {
+            Answered::Reply(Reply::Started { peers }) => Ok(peers),
+            _ => Err(ServerError::Mismatch { what: WHAT }),
+        }
+    }
+
+    /// Makes a checkpoint and waits until its set is complete and sealed; the workers then go on.
+    ///
+    /// # Errors
+    /// - [`TimedOut`](ServerError::TimedOut): the protocol cannot take a checkpoint back, so it
+    ///   goes on; its outcome is told by event.
+    /// - [`CheckpointFailed`](ServerError::CheckpointFailed) with the reason.
+    /// - [`Busy`](ServerError::Busy) and [`NotRunning`](ServerError::NotRunning); nothing was
+    ///   started then.
+    /// - [`Closed`](ServerError::Closed), [`ServerGone`](ServerError::ServerGone).
+    pub fn checkpoint(&self, limit: Duration) -> Result<Sealed, ServerError> {
+        self.checkpoint_then(AfterCheckpoint::ReplyWhenDone, limit)
+    }
+
+    /// The same, and the workers exit behind it instead of going on.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint).
+    pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<Sealed, ServerError> {
+        self.checkpoint_then(AfterCheckpoint::KillWorkers, limit)
+    }
+
+    /// Changes how often it is checkpointed without being asked.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub fn set_interval(&self, interval: Interval) -> Result<(), ServerError> {
+        self.done("setting the interval", Command::SetInterval(interval))
+    }
+
+    /// Tells all workers to exit, without a checkpoint. They are told when it returns, and gone
+    /// when [`events`](Self::events) say so.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub fn kill_workers(&self) -> Result<(), ServerError> {
+        self.done("killing the workers", Command::Kill)
+    }
+
+    /// Waits until all workers run, and are `peers` if that is given.
+    ///
+    /// # Errors
+    /// [`TimedOut`](ServerError::TimedOut), [`Closed`](ServerError::Closed),
+    /// [`ServerGone`](ServerError::ServerGone).
+    pub fn wait_until_running(
+        &self,
+        peers: Option<u32>,
+        limit: Duration,
+    ) -> Result<Status, ServerError> {
+        const WHAT: &str = "waiting for all workers to run";
+        let deadline = Deadline::after(limit);
+        let events = self.events();
+        loop {
+            let status = self.status_within(Self::ANSWER_LIMIT)?;
+            if status.running && peers.is_none_or(|peers| peers == status.peers) {
+                return Ok(status);
+            }
+            match events.recv_timeout(deadline.left()) {
+                // All that has happened by now is in the next status.
+                Ok(_) => while events.try_recv().is_ok() {},
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(ServerError::TimedOut { what: WHAT, limit });
+                }
+                // The status says why.
+                Err(RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    /// Kills all workers and ends the computation, as `dmtcp_command --quit` does. Returns when
+    /// nothing of it is left, the sealer included.
+    ///
+    /// # Errors
+    /// [`TimedOut`](ServerError::TimedOut), [`ServerGone`](ServerError::ServerGone).
+    pub fn quit(&self, limit: Duration) -> Result<(), ServerError> {
+        let deadline = Deadline::after(limit);
+        const WHAT: &str = "quitting";
+        match self.call(WHAT, Command::Quit, deadline.left()) {
+            Ok(_) | Err(ServerError::Closed) => {}
+            Err(ServerError::TimedOut { what, .. }) => {
+                return Err(ServerError::TimedOut { what, limit });
+            }
+            Err(error) => return Err(error),
+        }
+        self.closed(WHAT, deadline)
+    }
+
+    /// Ends the computation **and with it its workers**: they exit (code 99) when they lose
+    /// their coordinator, without a checkpoint. Stops listening at once; returns when nothing
+    /// of it is left, the sealer included, which may finish the set it is at. Closing what is
+    /// closed is no error.
+    ///
+    /// # Errors
+    /// [`TimedOut`](ServerError::TimedOut): mostly the sealer; it goes on.
+    /// [`ServerGone`](ServerError::ServerGone).
+    pub fn close(&self, limit: Duration) -> Result<(), ServerError> {
+        self.closed("closing", Deadline::after(limit))
+    }
+
+    fn status_within(&self, limit: Duration) -> Result<Status, ServerError> {
+        const WHAT: &str = "asking for the status";
+        match self.call(WHAT, Command::Status, limit)? {
+            Answered::Reply(Reply::Status(status)) => Ok(status),
+            _ => Err(ServerError::Mismatch { what: WHAT }),
+        }
+    }
+
+    fn checkpoint_then(
+        &self,
+        after: AfterCheckpoint,
+        limit: Duration,
+    ) -> Result<Sealed, ServerError> {
+        const WHAT: &str = "the checkpoint";
+        match self.call(WHAT, Command::Checkpoint(after), limit)? {
+            Answered::Sealed(sealed) => Ok(sealed),
+            Answered::Reply(_) => Err(ServerError::Mismatch { what: WHAT }),
+        }
+    }
+
+    fn done(&self, what: &'static str, command: Command) -> Result<(), ServerError> {
+        match self.call(what, command, Self::ANSWER_LIMIT)? {
+            Answered::Reply(Reply::Done) => Ok(()),
+            _ => Err(ServerError::Mismatch { what }),
+        }
+    }
+
+    fn call(
+        &self,
+        what: &'static str,
+        command: Command,
+        limit: Duration,
+    ) -> Result<Answered, ServerError> {
+        let (answer, answers) = mpsc::channel();
+        let (key, id) = (self.key, self.link.new_request());
+        self.link.send(Task::Request {
+            key,
+            id,
+            command,
+            answer,
+        })?;
+        match answers.recv_timeout(limit) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Disconnected) => Err(ServerError::ServerGone),
+            Err(RecvTimeoutError::Timeout) => {
+                self.link.send(Task::Forget { key, id })?;
+                // It may have come in the last moment.
+                answers
+                    .try_recv()
+                    .unwrap_or(Err(ServerError::TimedOut { what, limit }))
+            }
+        }
+    }
+
+    fn closed(&self, what: &'static str, deadline: Deadline) -> Result<(), ServerError> {
+        let (closed, ended): (Lifeline, _) = mpsc::channel();
+        self.link.send(Task::Close {
+            key: self.key,
+            closed,
+        })?;
+        match ended.recv_timeout(deadline.left()) {
+            Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
+                what,
+                limit: deadline.limit(),
+            }),
+            Ok(never) => match never {},
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a program decides once per computation of its server.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use dmtcp_proto::{CoordinatorConfig, Interval};
+
+use super::Sealer;
+
+/// Configuration of one computation of a [`Server`](super::Server).
+#[non_exhaustive]
+pub struct ComputationConfig {
+    /// Where to listen. Default: 127.0.0.1, a free port. Whoever reaches the port can kill,
+    /// checkpoint and join: the protocol knows no passwords.
+    pub addr: SocketAddr,
+    /// The coordinator's own configuration. Its `seal` is not looked at: rounds are sealed when
+    /// there is a [`sealer`](Self::sealer). Its `identity`, if null, becomes one that no other
+    /// coordinator has.
+    pub coordinator: CoordinatorConfig,
+    /// Makes sets of the images. Default: none; then a checkpoint is complete once every worker
+    /// has reported its image, and nobody has looked whether it is whole.
+    pub sealer: Option<Box<dyn Sealer>>,
+    /// The most bytes that may wait for a peer that does not read, before it is cut off.
+    /// Default: 4 MiB. One message may go beyond, so that a large one can be sent at all.
+    pub max_queued: usize,
+    /// The most events that wait for a receiver that does not read. Default: 1024.
+    pub max_events: usize,
+}
+
+impl Default for ComputationConfig {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            coordinator: CoordinatorConfig::default(),
+            sealer: None,
+            max_queued: 4 << 20,
+            max_events: 1024,
+        }
+    }
+}
+
+impl ComputationConfig {
+    /// The same on this address.
+    #[must_use]
+    pub fn addr(self, addr: SocketAddr) -> Self {
+        Self { addr, ..self }
+    }
+
+    /// The same with this configuration of its coordinator.
+    #[must_use]
+    pub fn coordinator(self, coordinator: CoordinatorConfig) -> Self {
+        Self {
+            coordinator,
+            ..self
+        }
+    }
+
+    /// The same with this interval of periodic checkpoints.
+    #[must_use]
+    pub fn interval(self, interval: Interval) -> Self {
+        Self {
+            coordinator: self.coordinator.interval(interval),
+            ..self
+        }
+    }
+
+    /// The same with this sealer.
+    #[must_use]
+    pub fn sealer(self, sealer: impl Sealer + 'static) -> Self {
+        Self {
+            sealer: Some(Box::new(sealer)),
+            ..self
+        }
+    }
+
+    /// The same with this limit on bytes that wait for one peer.
+    #[must_use]
+    pub fn max_queued(self, max_queued: usize) -> Self {
+        Self { max_queued, ..self }
+    }
+
+    /// The same with this limit on events that wait for one receiver.
+    #[must_use]
+    pub fn max_events(self, max_events: usize) -> Self {
+        Self { max_events, ..self }
+    }
+}
+
+impl fmt::Debug for ComputationConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ComputationConfig")
+            .field("addr", &self.addr)
+            .field("coordinator", &self.coordinator)
+            .field("sealer", &self.sealer.is_some())
+            .field("max_queued", &self.max_queued)
+            .field("max_events", &self.max_events)
+            .finish()
+    }
+}

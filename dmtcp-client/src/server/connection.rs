@@ -1,0 +1,207 @@
+//! One socket: what was read, what waits to be written, and how it ends.
+//!
+//! Knows nothing of messages. Stock workers write header and payload apart with Nagle's
+//! algorithm on, so a header that is not acknowledged at once costs them 40 ms; and a socket
+//! that is closed with unread bytes in it takes back what was last sent. Both are seen to here.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice, Read as _},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use bytes::{Buf as _, Bytes};
+use mio::{Interest, Registry, Token, net::TcpStream};
+use nix::libc::MSG_NOSIGNAL;
+use socket2::{SockRef, TcpKeepalive};
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    outbound: VecDeque<Bytes>,
+    queued: usize,
+    /// Something was sent, so that closing must not take it back.
+    sent: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// It cannot be written to; what the peer sent before is still read.
+    Deaf,
+    /// Nothing more is wanted from it. It goes when all is sent and the peer has closed.
+    Closing {
+        shut: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    Bytes(usize),
+    /// Nothing more for now.
+    Blocked,
+    /// The peer has closed its side.
+    End,
+    /// The connection is lost.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flush {
+    Done,
+    /// The peer does not take more for now.
+    Blocked,
+    /// Nothing can be sent any more. What the peer sent before can still be read.
+    Lost,
+}
+
+impl Connection {
+    /// # Errors
+    /// When the socket was closed in the meantime or cannot be watched.
+    pub(super) fn new(
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let local = stream.local_addr()?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&keepalive())?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self {
+            stream,
+            peer,
+            local,
+            outbound: VecDeque::new(),
+            queued: 0,
+            sent: false,
+            state: State::Open,
+        })
+    }
+
+    /// Addresses of our end and of the peer's.
+    pub(super) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.local, self.peer)
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing { .. })
+    }
+
+    /// Whether it has nothing left to send.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.outbound.is_empty()
+    }
+
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if self.state == State::Open && !bytes.is_empty() {
+            self.queued += bytes.len();
+            self.outbound.push_back(bytes);
+        }
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Read {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Read::End,
+                Ok(len) => return Read::Bytes(len),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Blocked,
+                Err(_) => return Read::Lost,
+            }
+        }
+    }
+
+    /// Sends all that waits, as one segment if it fits one.
+    pub(super) fn flush(&mut self) -> Flush {
+        while !self.outbound.is_empty() {
+            match self.send() {
+                Ok(len) => self.advance(len),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flush::Blocked,
+                Err(_) => {
+                    self.outbound.clear();
+                    self.queued = 0;
+                    if self.state == State::Open {
+                        self.state = State::Deaf;
+                    }
+                    return Flush::Lost;
+                }
+            }
+        }
+        Flush::Done
+    }
+
+    /// Tells the peer's kernel at once that its bytes have arrived. Not needed after a write,
+    /// which carries that along. Not sticky: the kernel goes back to waiting by itself.
+    pub(super) fn acknowledge(&self) {
+        // Only speed is lost where this is not possible.
+        let _ = SockRef::from(&self.stream).set_tcp_quickack(true);
+    }
+
+    /// From now on only what waits is sent, and what comes is thrown away.
+    pub(super) fn start_closing(&mut self) {
+        if !self.is_closing() {
+            self.state = State::Closing { shut: false };
+        }
+    }
+
+    /// Once all is sent: tells the peer so, and says whether the socket must stay until the
+    /// peer has closed.
+    pub(super) fn shut(&mut self) -> bool {
+        if self.state == (State::Closing { shut: false }) {
+            // Fails only if the peer has gone, which reading will tell.
+            let _ = self.stream.shutdown(std::net::Shutdown::Write);
+            self.state = State::Closing { shut: true };
+        }
+        self.sent
+    }
+
+    pub(super) fn drop_from(mut self, registry: &Registry) {
+        // Closing the socket ends the watch as well, unless a child process has inherited it.
+        let _ = registry.deregister(&mut self.stream);
+    }
+
+    /// `MSG_NOSIGNAL`: a library cannot know whether its process ignores SIGPIPE.
+    fn send(&mut self) -> io::Result<usize> {
+        const AT_ONCE: usize = 64;
+        let mut slices = [IoSlice::new(&[]); AT_ONCE];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(&self.outbound) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        let slices = slices.get(..count).unwrap_or_default();
+        SockRef::from(&self.stream).send_vectored_with_flags(slices, MSG_NOSIGNAL)
+    }
+
+    fn advance(&mut self, mut len: usize) {
+        self.sent = true;
+        self.queued = self.queued.saturating_sub(len);
+        while let Some(first) = self.outbound.front_mut() {
+            if len < first.len() {
+                first.advance(len);
+                return;
+            }
+            len -= first.len();
+            self.outbound.pop_front();
+        }
+    }
+}
+
+/// A peer whose host has vanished is noticed within two minutes.
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4)
+}

@@ -1,0 +1,267 @@
+//! News of one computation, for any number of listeners in this process.
+//!
+//! Each listener has a bounded queue of its own: one that does not read loses the oldest news
+//! and is told how many, and nobody waits for it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        mpsc::{RecvTimeoutError, TryRecvError},
+    },
+    time::Duration,
+};
+
+use dmtcp_proto::{ConnId, Event, WorkerInfo};
+
+use super::{NotKilled, SealedSet, clock::Deadline};
+
+/// Something that happened to a computation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ComputationEvent {
+    /// What the coordinator itself tells.
+    Coordinator(Event),
+    /// The round's images became a set. [`Event::CheckpointComplete`] follows.
+    SetSealed {
+        /// Number of the round.
+        round: u64,
+        /// The set.
+        set: SealedSet,
+        /// How long sealing took.
+        took: Duration,
+    },
+    /// A peer did not read what it was sent, and was cut off.
+    PeerNotReading {
+        /// Its connection.
+        conn: ConnId,
+        /// Where it came from.
+        peer: SocketAddr,
+        /// Bytes that waited for it.
+        queued: usize,
+    },
+    /// A worker that no message could free was sent SIGKILL.
+    ProcessKilled(WorkerInfo),
+    /// A worker that no message can free was left alone: it is not certain to be the process it
+    /// says, or it is out of reach. Somebody who knows better has to end it.
+    ProcessSpared {
+        /// The worker.
+        worker: WorkerInfo,
+        /// Why it was left alone.
+        reason: NotKilled,
+    },
+    /// New connections cannot be accepted for now, mostly because this process has no file
+    /// descriptors left. They wait; existing ones are served; it is tried again ten times a
+    /// second.
+    AcceptPaused {
+        /// What the system said.
+        kind: io::ErrorKind,
+        /// The same in words.
+        reason: String,
+    },
+    /// New connections are accepted again.
+    AcceptResumed,
+    /// So many earlier events were dropped because this receiver did not read.
+    Lagged(u64),
+}
+
+/// An owned receiver of a computation's news, from the moment of
+/// [`Computation::events`](super::Computation::events) on.
+///
+/// As an iterator it waits without a deadline and ends with the computation.
+#[derive(Debug)]
+pub struct Events {
+    queue: Arc<Queue>,
+}
+
+impl Events {
+    /// The next event, waiting for it at most `limit`.
+    ///
+    /// # Errors
+    /// `Timeout`, and `Disconnected` once the computation has ended and everything was read.
+    pub fn recv_timeout(&self, limit: Duration) -> Result<ComputationEvent, RecvTimeoutError> {
+        let deadline = Deadline::after(limit);
+        let mut state = lock(&self.queue.state);
+        loop {
+            match state.take() {
+                Ok(event) => return Ok(event),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) => {}
+            }
+            let left = deadline.left();
+            if left.is_zero() {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            let waited = self.queue.ready.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The next event, if there is one now.
+    ///
+    /// # Errors
+    /// `Empty`, and `Disconnected` once the computation has ended and everything was read.
+    pub fn try_recv(&self) -> Result<ComputationEvent, TryRecvError> {
+        lock(&self.queue.state).take()
+    }
+}
+
+impl Iterator for Events {
+    type Item = ComputationEvent;
+
+    fn next(&mut self) -> Option<ComputationEvent> {
+        self.recv_timeout(Duration::MAX).ok()
+    }
+}
+
+/// Those who listen to one computation.
+#[derive(Debug)]
+pub(super) struct Subscribers {
+    capacity: usize,
+    /// `None`: the computation has ended.
+    queues: Mutex<Option<Vec<Weak<Queue>>>>,
+}
+
+impl Subscribers {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            queues: Mutex::new(Some(Vec::new())),
+        }
+    }
+
+    pub(super) fn subscribe(&self) -> Events {
+        let queue = Arc::new(Queue::default());
+        match &mut *lock(&self.queues) {
+            Some(queues) => queues.push(Arc::downgrade(&queue)),
+            None => lock(&queue.state).ended = true,
+        }
+        Events { queue }
+    }
+
+    pub(super) fn publish(&self, event: ComputationEvent) {
+        let mut queues = lock(&self.queues);
+        let Some(queues) = &mut *queues else { return };
+        queues.retain(|queue| {
+            let Some(queue) = queue.upgrade() else {
+                return false;
+            };
+            lock(&queue.state).put(event.clone(), self.capacity);
+            queue.ready.notify_one();
+            true
+        });
+    }
+
+    pub(super) fn end(&self) {
+        let queues = lock(&self.queues).take();
+        for queue in queues
+            .into_iter()
+            .flatten()
+            .filter_map(|queue| queue.upgrade())
+        {
+            lock(&queue.state).ended = true;
+            queue.ready.notify_one();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct QueueState {
+    events: VecDeque<ComputationEvent>,
+    lost: u64,
+    ended: bool,
+}
+
+impl QueueState {
+    fn put(&mut self, event: ComputationEvent, capacity: usize) {
+        if self.events.len() >= capacity {
+            self.events.pop_front();
+            self.lost += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    fn take(&mut self) -> Result<ComputationEvent, TryRecvError> {
+        if self.lost > 0 {
+            return Ok(ComputationEvent::Lagged(std::mem::take(&mut self.lost)));
+        }
+        self.events.pop_front().ok_or(if self.ended {
+            TryRecvError::Disconnected
+        } else {
+            TryRecvError::Empty
+        })
+    }
+}
+
+/// Nothing in here panics while it holds a lock, so what a poisoned one guards is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resumed(subscribers: &Subscribers, times: u32) {
+        for _ in 0..times {
+            subscribers.publish(ComputationEvent::AcceptResumed);
+        }
+    }
+
+    #[test]
+    fn one_that_does_not_read_loses_the_oldest_and_is_told() {
+        let subscribers = Subscribers::new(3);
+        let slow = subscribers.subscribe();
+        resumed(&subscribers, 5);
+        let late = subscribers.subscribe();
+        subscribers.publish(ComputationEvent::Coordinator(Event::Resumed));
+        assert!(matches!(slow.try_recv(), Ok(ComputationEvent::Lagged(3))));
+        for _ in 0..2 {
+            assert!(matches!(
+                slow.try_recv(),
+                Ok(ComputationEvent::AcceptResumed)
+            ));
+        }
+        for events in [&slow, &late] {
+            let event = events.recv_timeout(Duration::ZERO);
+            assert!(matches!(
+                event,
+                Ok(ComputationEvent::Coordinator(Event::Resumed))
+            ));
+            assert_eq!(events.try_recv().unwrap_err(), TryRecvError::Empty);
+        }
+    }
+
+    #[test]
+    fn what_came_before_the_end_can_still_be_read() {
+        let subscribers = Arc::new(Subscribers::new(8));
+        let events = subscribers.subscribe();
+        let publisher = Arc::clone(&subscribers);
+        let thread = std::thread::spawn(move || {
+            resumed(&publisher, 2);
+            publisher.end();
+            resumed(&publisher, 1);
+        });
+        assert_eq!(events.count(), 2);
+        thread.join().unwrap();
+        assert_eq!(subscribers.subscribe().count(), 0);
+    }
+
+    #[test]
+    fn a_dropped_receiver_is_forgotten() {
+        let subscribers = Subscribers::new(8);
+        drop(subscribers.subscribe());
+        let kept = subscribers.subscribe();
+        resumed(&subscribers, 1);
+        assert_eq!(lock(&subscribers.queues).as_ref().map(Vec::len), Some(1));
+        assert!(kept.try_recv().is_ok());
+    }
+}

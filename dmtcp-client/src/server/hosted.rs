@@ -1,0 +1,276 @@
+//! One computation on the server's thread: its core, its sockets, and what passes between.
+
+use std::sync::Arc;
+
+use dmtcp_proto::{Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, RequestId};
+use mio::Token;
+
+use super::{
+    ComputationEvent,
+    connection::{Connection, Read},
+    events::Subscribers,
+    listener::{Accepted, Listener},
+    outputs::{Caller, Driver},
+    poll_loop::{Io, conn_of, token_of},
+    processes::Processes,
+    sealing::{SealOutcome, SealThread},
+    task::{Key, Lifeline},
+};
+
+/// What a computation is made of, before the server's thread takes it.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) key: Key,
+    pub(super) listener: std::net::TcpListener,
+    pub(super) coordinator: CoordinatorConfig,
+    pub(super) subscribers: Arc<Subscribers>,
+    pub(super) sealing: Option<SealThread>,
+    pub(super) max_queued: usize,
+    /// Name of this host.
+    pub(super) host: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Hosted {
+    key: Key,
+    core: CoordinatorCore,
+    driver: Driver,
+    /// `None`: it is being closed.
+    listener: Option<Listener>,
+    sealer_at_work: bool,
+    /// Of those who wait for the end.
+    lifelines: Vec<Lifeline>,
+    /// What the loop has noted as the next timeout; the loop's own.
+    pub(super) timer: Option<Instant>,
+}
+
+impl Hosted {
+    pub(super) fn new(setup: Setup, io: &mut Io) -> std::io::Result<Self> {
+        let token = io.claim(setup.key);
+        let listener = Listener::new(setup.listener, io.registry(), token)
+            .inspect_err(|_| io.release(token))?;
+        Ok(Self {
+            key: setup.key,
+            core: CoordinatorCore::new(setup.coordinator, io.now()),
+            sealer_at_work: setup.sealing.is_some(),
+            driver: Driver::new(
+                setup.subscribers,
+                Processes::on(setup.host),
+                setup.sealing,
+                setup.max_queued,
+            ),
+            listener: Some(listener),
+            lifelines: Vec::new(),
+            timer: None,
+        })
+    }
+
+    /// One of its sockets may have something to say or room to be written to.
+    ///
+    /// `to_the_end`: the peer may have closed its side, so that a read that gets less than it
+    /// could does not mean that nothing more comes.
+    pub(super) fn ready(&mut self, io: &mut Io, buffer: &mut [u8], token: Token, ready: Ready) {
+        if self.listener.as_ref().map(Listener::token) == Some(token) {
+            return self.accept(io);
+        }
+        let conn = conn_of(token);
+        if ready.write {
+            self.driver.flush_one(io, conn);
+        }
+        if ready.read {
+            self.read(io, buffer, conn, ready.to_the_end);
+        }
+    }
+
+    pub(super) fn request(&mut self, io: &mut Io, id: RequestId, command: Command, caller: Caller) {
+        self.driver.expect_answer(id, caller);
+        self.feed(io, Input::Request { id, command });
+    }
+
+    pub(super) fn forget(&mut self, io: &mut Io, id: RequestId) {
+        self.driver.forget_answer(id);
+        self.feed(io, Input::Forget { id });
+    }
+
+    pub(super) fn sealed(&mut self, outcome: SealOutcome) {
+        self.driver.sealed(outcome);
+    }
+
+    pub(super) fn sealer_ended(&mut self) {
+        self.sealer_at_work = false;
+    }
+
+    /// A time came that [`next_timeout`](Self::next_timeout) told.
+    pub(super) fn timeout(&mut self, io: &mut Io) {
+        self.driver.expire(io);
+        let retry = self.listener.as_ref().and_then(Listener::retry_at);
+        if retry.is_some_and(|at| at <= io.now()) {
+            self.accept(io);
+        }
+        self.feed(io, Input::Timeout);
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let retry = self.listener.as_ref().and_then(Listener::retry_at);
+        let all = [self.core.next_timeout(), self.driver.next_timeout(), retry];
+        all.into_iter().flatten().min()
+    }
+
+    /// Ends a turn: sends what is to be sent, and tells the core what became of it.
+    pub(super) fn settle(&mut self, io: &mut Io) {
+        loop {
+            self.driver.flush(io);
+            if self.driver.take_stop() {
+                self.close(io);
+                continue;
+            }
+            match self.driver.next_input() {
+                Some(input) => self.feed(io, input),
+                None => return,
+            }
+        }
+    }
+
+    /// Listens no more and closes all connections once everything before is sent.
+    pub(super) fn close(&mut self, io: &mut Io) {
+        let Some(listener) = self.listener.take() else {
+            return;
+        };
+        io.release(listener.token());
+        listener.drop_from(io.registry());
+        // Its thread finishes the round it is at.
+        self.driver.sealing = None;
+        let mut all: Vec<ConnId> = self.driver.connections.keys().copied().collect();
+        all.sort_unstable();
+        for conn in all {
+            self.driver.close(io, conn);
+        }
+    }
+
+    /// Kept until the end.
+    pub(super) fn hold(&mut self, lifeline: Lifeline) {
+        self.lifelines.push(lifeline);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.listener.is_none()
+    }
+
+    /// Whether nothing of it is left: no socket, and no thread that writes a set.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_closing() && self.driver.connections.is_empty() && !self.sealer_at_work
+    }
+
+    /// Ends it as it is. Those who wait are told that it is closed.
+    pub(super) fn end(mut self) {
+        self.driver.refuse_callers();
+    }
+
+    fn feed(&mut self, io: &mut Io, input: Input<'_>) {
+        let source = match &input {
+            Input::Received { conn, .. } => Some(*conn),
+            _ => None,
+        };
+        for output in self.core.handle(io.now(), input) {
+            self.driver.act(io, source, output);
+        }
+        self.driver.finish_batch();
+    }
+
+    fn read(&mut self, io: &mut Io, buffer: &mut [u8], conn: ConnId, to_the_end: bool) {
+        for _ in 0..READS_PER_TURN {
+            let Some(connection) = self.driver.connections.get_mut(&conn) else {
+                return;
+            };
+            match connection.read(buffer) {
+                Read::Bytes(len) => {
+                    let closing = connection.is_closing();
+                    let got = buffer.get(..len).unwrap_or_default();
+                    if !closing {
+                        self.feed(io, Input::Received { conn, bytes: got });
+                    }
+                    // The socket is empty, and news of anything later comes by itself.
+                    if len < buffer.len() && !to_the_end {
+                        return self.acknowledge(conn);
+                    }
+                }
+                Read::Blocked => return self.acknowledge(conn),
+                Read::End => return self.driver.peer_closed(io, conn),
+                Read::Lost => return self.driver.lost(io, conn),
+            }
+        }
+        // Others have their turn before the rest.
+        io.read_again(conn);
+    }
+
+    fn acknowledge(&self, conn: ConnId) {
+        let connection = self.driver.connections.get(&conn);
+        // An answer that waits to be sent acknowledges by itself.
+        if let Some(connection) = connection.filter(|connection| connection.is_flushed()) {
+            connection.acknowledge();
+        }
+    }
+
+    fn accept(&mut self, io: &mut Io) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = &mut self.listener else {
+                return;
+            };
+            let paused = listener.retry_at().is_some();
+            let (accepted, resumed) = listener.accept(io.now());
+            if resumed {
+                let event = ComputationEvent::AcceptResumed;
+                self.driver.subscribers.publish(event);
+            }
+            match accepted {
+                Accepted::Peer(stream, peer) => {
+                    let token = io.claim(self.key);
+                    let conn = conn_of(token);
+                    match Connection::new(stream, peer, io.registry(), token) {
+                        Ok(connection) => {
+                            self.driver.connections.insert(conn, connection);
+                            self.feed(io, Input::Opened { conn, peer });
+                        }
+                        // It went away again.
+                        Err(_) => io.release(token_of(conn)),
+                    }
+                }
+                Accepted::Blocked => return,
+                Accepted::Paused(error) => {
+                    if !paused {
+                        let event = ComputationEvent::AcceptPaused {
+                            kind: error.kind(),
+                            reason: error.to_string(),
+                        };
+                        self.driver.subscribers.publish(event);
+                    }
+                    return;
+                }
+            }
+        }
+        if let Some(listener) = &self.listener {
+            io.again(listener.token());
+        }
+    }
+}
+
+/// What a socket may be ready for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) read: bool,
+    pub(super) write: bool,
+    pub(super) to_the_end: bool,
+}
+
+impl Ready {
+    /// Left over from an earlier turn.
+    pub(super) const AGAIN: Self = Self {
+        read: true,
+        write: false,
+        to_the_end: true,
+    };
+}
+
+/// With the shared buffer of 64 KiB: at most 1 MiB of one peer before others have their turn.
+const READS_PER_TURN: u32 = 16;
+const ACCEPTS_PER_TURN: u32 = 64;

@@ -1,0 +1,176 @@
+//! The embedded coordinator: DMTCP's coordinator in this process, on a thread of its own.
+//!
+//! It drives one [`CoordinatorCore`](dmtcp_proto::CoordinatorCore) per computation: sockets,
+//! time and the sealing of checkpoint sets are here, the protocol is not. To speak to a
+//! coordinator in another process, see `Coordinator`.
+//!
+//! Slow peers, silent peers and peers that speak nonsense cost nobody else anything: every
+//! socket is non-blocking, what waits for one peer is bounded, and sealing has its own thread.
+
+mod clock;
+mod computation;
+mod config;
+mod connection;
+mod error;
+mod events;
+mod hosted;
+mod identity;
+mod listener;
+mod outputs;
+mod poll_loop;
+mod processes;
+mod rounds;
+mod sealing;
+mod socket_owner;
+mod task;
+
+pub use computation::Computation;
+pub use config::ComputationConfig;
+pub use error::ServerError;
+pub use events::{ComputationEvent, Events};
+pub use processes::NotKilled;
+pub use rounds::Sealed;
+pub use sealing::{SealError, SealRound, SealedSet, Sealer};
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use mio::{Poll, Waker};
+
+use events::Subscribers;
+use hosted::Setup;
+use poll_loop::{PollLoop, WAKER};
+use sealing::SealThread;
+use task::{Lifeline, Link, Task};
+
+/// A coordinator in this process. **Dropping it ends all its computations**: their workers exit
+/// when their coordinator's connection ends.
+///
+/// One thread serves any number of computations, each on its own port.
+///
+/// ```
+/// use dmtcp_client::server::{ComputationConfig, Server};
+///
+/// let server = Server::start()?;
+/// let computation = server.open(ComputationConfig::default())?;
+/// println!("dmtcp_launch --join-coordinator --coord-port {} …", computation.port());
+/// assert_eq!(computation.status()?.peers, 0);
+/// # Ok::<(), dmtcp_client::server::ServerError>(())
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    link: Arc<Link>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts the thread. It listens nowhere until a computation is opened.
+    ///
+    /// # Errors
+    /// [`ServerError::Start`].
+    pub fn start() -> Result<Self, ServerError> {
+        Self::try_start().map_err(|source| ServerError::Start { source })
+    }
+
+    /// One more computation, without workers, listening when this returns.
+    ///
+    /// # Errors
+    /// [`ServerError::Listen`] when the address cannot be had, [`ServerError::Start`] when
+    /// there is no thread for its sealer.
+    pub fn open(&self, config: ComputationConfig) -> Result<Computation, ServerError> {
+        let failed = |source| ServerError::Listen {
+            addr: config.addr,
+            source,
+        };
+        let start_failed = |source| ServerError::Start { source };
+        let listener = listener::bind(config.addr).map_err(failed)?;
+        let addr = listener.local_addr().map_err(failed)?;
+        let host = identity::host_name().map_err(start_failed)?;
+        let mut coordinator = config.coordinator.seal(config.sealer.is_some());
+        if coordinator.identity.is_null() {
+            coordinator.identity = identity::new_identity(&host);
+        }
+        let key = self.link.new_key();
+        let sealing = config
+            .sealer
+            .map(|sealer| SealThread::spawn(sealer, key, Arc::clone(&self.link)))
+            .transpose()
+            .map_err(start_failed)?;
+        let subscribers = Arc::new(Subscribers::new(config.max_events));
+        let setup = Box::new(Setup {
+            key,
+            listener,
+            coordinator,
+            subscribers: Arc::clone(&subscribers),
+            sealing,
+            max_queued: config.max_queued,
+            host: host.to_string_lossy().into_owned(),
+        });
+        let (opened, answer) = mpsc::channel();
+        self.link.send(Task::Open { setup, opened })?;
+        match answer.recv_timeout(Computation::ANSWER_LIMIT) {
+            Ok(result) => result.map_err(failed)?,
+            Err(RecvTimeoutError::Disconnected) => return Err(ServerError::ServerGone),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(ServerError::TimedOut {
+                    what: "opening a computation",
+                    limit: Computation::ANSWER_LIMIT,
+                });
+            }
+        }
+        Ok(Computation {
+            key,
+            addr,
+            link: Arc::clone(&self.link),
+            subscribers,
+        })
+    }
+
+    /// Closes all computations as [`Computation::close`] does, and ends the thread.
+    ///
+    /// # Errors
+    /// [`ServerError::TimedOut`]; then sealers are still at work, and everything else is ended
+    /// as by dropping it.
+    pub fn shutdown(self, limit: Duration) -> Result<(), ServerError> {
+        let (closed, ended): (Lifeline, _) = mpsc::channel();
+        self.link.send(Task::CloseAll { closed })?;
+        match ended.recv_timeout(limit) {
+            Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
+                what: "shutting the server down",
+                limit,
+            }),
+            Ok(never) => match never {},
+        }
+    }
+
+    fn try_start() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let (link, tasks) = Link::new(Waker::new(poll.registry(), WAKER)?);
+        let poll_loop = PollLoop::new(poll, tasks)?;
+        let thread = thread::Builder::new()
+            .name("dmtcp-server".to_owned())
+            .spawn(move || poll_loop.run())?;
+        Ok(Self {
+            link,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only if the thread has ended already.
+        let _ = self.link.send(Task::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

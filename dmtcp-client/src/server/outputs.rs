@@ -1,0 +1,301 @@
+//! What a core asks for, done: the one `match` over [`Output`] in this crate.
+//!
+//! Holds what outputs act on: sockets, listeners to events, waiting callers, the sealer and the
+//! workers' processes. Never touches the core; what has to be told to it waits in
+//! [`Driver::next_input`].
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use dmtcp_proto::{
+    CommandError, ConnId, Event, Input, Instant, Output, Reply, RequestId, WorkerInfo,
+};
+
+use super::{
+    ComputationEvent, SealRound, ServerError,
+    connection::{Connection, Flush},
+    events::Subscribers,
+    poll_loop::{Io, token_of},
+    processes::Processes,
+    rounds::{Answered, RoundLog},
+    sealing::{SEALER_PANICKED, SealOutcome, SealThread},
+};
+
+pub(super) type Caller = mpsc::Sender<Result<Answered, ServerError>>;
+
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) connections: HashMap<ConnId, Connection>,
+    pub(super) subscribers: Arc<Subscribers>,
+    pub(super) processes: Processes,
+    /// Gone once the computation is being closed; the thread itself may still be at work.
+    pub(super) sealing: Option<SealThread>,
+    pub(super) max_queued: usize,
+    callers: HashMap<RequestId, Caller>,
+    rounds: RoundLog,
+    /// Connections with something new to send, in the order in which they got it.
+    unsent: Vec<ConnId>,
+    /// When to give up on those that are being closed; in order, since all have the same time.
+    closing: VecDeque<(Instant, ConnId)>,
+    /// Answers of this batch: they are given when its events are known.
+    replies: Vec<(RequestId, Result<Reply, CommandError>)>,
+    left: Vec<WorkerInfo>,
+    inputs: VecDeque<OwnInput>,
+    stop: bool,
+}
+
+/// What the driver has to tell its core.
+#[derive(Debug)]
+enum OwnInput {
+    Closed(ConnId),
+    Sealed {
+        round: u64,
+        result: Result<(), String>,
+    },
+}
+
+impl Driver {
+    pub(super) fn new(
+        subscribers: Arc<Subscribers>,
+        processes: Processes,
+        sealing: Option<SealThread>,
+        max_queued: usize,
+    ) -> Self {
+        Self {
+            connections: HashMap::new(),
+            subscribers,
+            processes,
+            sealing,
+            max_queued,
+            callers: HashMap::new(),
+            rounds: RoundLog::default(),
+            unsent: Vec::new(),
+            closing: VecDeque::new(),
+            replies: Vec::new(),
+            left: Vec::new(),
+            inputs: VecDeque::new(),
+            stop: false,
+        }
+    }
+
+    /// Does one output. `source`: the connection whose bytes caused it.
+    pub(super) fn act(&mut self, io: &mut Io, source: Option<ConnId>, output: Output) {
+        match output {
+            Output::Transmit { conn, bytes } => {
+                let Some(connection) = self.connections.get_mut(&conn) else {
+                    return;
+                };
+                connection.push(bytes);
+                self.unsent.push(conn);
+                if connection.queued() > self.max_queued {
+                    self.relieve(io, conn);
+                }
+            }
+            Output::Close { conn } => self.close(io, conn),
+            Output::Reply { id, result } => self.replies.push((id, result)),
+            Output::Seal {
+                round,
+                computation,
+                images,
+            } => {
+                let order = SealRound::new(round, computation, images);
+                let taken = match &self.sealing {
+                    Some(thread) if thread.seal(order) => return,
+                    Some(_) => SEALER_PANICKED,
+                    None => "the computation is being closed",
+                };
+                let result = Err(taken.to_owned());
+                self.inputs.push_back(OwnInput::Sealed { round, result });
+            }
+            Output::KillProcess { worker } => {
+                let event = match self.processes.kill(&worker) {
+                    Ok(()) => ComputationEvent::ProcessKilled(worker),
+                    Err(reason) => ComputationEvent::ProcessSpared { worker, reason },
+                };
+                self.subscribers.publish(event);
+            }
+            Output::Event(event) => self.note(source, event),
+            Output::Stop => self.stop = true,
+        }
+    }
+
+    /// After the outputs of one input: answers those that are to be answered.
+    pub(super) fn finish_batch(&mut self) {
+        for worker in self.left.drain(..) {
+            self.processes.forget(worker.number);
+        }
+        for (id, result) in self.replies.drain(..) {
+            if let Some(caller) = self.callers.remove(&id) {
+                // Fails if nobody waits any more.
+                let _ = caller.send(self.rounds.answer(result));
+            }
+        }
+    }
+
+    /// Sends what waits to be sent.
+    pub(super) fn flush(&mut self, io: &mut Io) {
+        for conn in std::mem::take(&mut self.unsent) {
+            self.flush_one(io, conn);
+        }
+    }
+
+    /// The next thing the core has to be told.
+    pub(super) fn next_input(&mut self) -> Option<Input<'static>> {
+        self.inputs.pop_front().map(|input| match input {
+            OwnInput::Closed(conn) => Input::Closed { conn },
+            OwnInput::Sealed { round, result } => Input::Sealed { round, result },
+        })
+    }
+
+    /// Whether the core has asked to stop; says so once.
+    pub(super) fn take_stop(&mut self) -> bool {
+        std::mem::take(&mut self.stop)
+    }
+
+    pub(super) fn expect_answer(&mut self, id: RequestId, caller: Caller) {
+        self.callers.insert(id, caller);
+    }
+
+    pub(super) fn forget_answer(&mut self, id: RequestId) {
+        self.callers.remove(&id);
+    }
+
+    pub(super) fn sealed(&mut self, outcome: SealOutcome) {
+        let SealOutcome {
+            round,
+            result,
+            took,
+        } = outcome;
+        let result = result.map(|set| {
+            self.rounds.sealed(round, set.clone(), took);
+            self.subscribers
+                .publish(ComputationEvent::SetSealed { round, set, took });
+        });
+        self.inputs.push_back(OwnInput::Sealed { round, result });
+    }
+
+    /// Closes a connection once everything before is sent, which has some time.
+    pub(super) fn close(&mut self, io: &Io, conn: ConnId) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.start_closing();
+            self.unsent.push(conn);
+            self.closing.push_back((io.now() + CLOSE_LIMIT, conn));
+        }
+    }
+
+    /// The peer has closed its side, and everything it sent was read.
+    pub(super) fn peer_closed(&mut self, io: &mut Io, conn: ConnId) {
+        match self.connections.get_mut(&conn) {
+            // It may still read. If it does not take all of it now, the time limit ends it.
+            Some(connection) if connection.is_closing() => {
+                if connection.flush() != Flush::Blocked {
+                    self.remove(io, conn);
+                }
+            }
+            Some(_) => self.lost(io, conn),
+            None => {}
+        }
+    }
+
+    /// The connection is of no use any more.
+    pub(super) fn lost(&mut self, io: &mut Io, conn: ConnId) {
+        if let Some(closing) = self.remove(io, conn) {
+            if !closing {
+                self.inputs.push_back(OwnInput::Closed(conn));
+            }
+        }
+    }
+
+    /// When something here has to be looked at without any input.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.closing.front().map(|&(end, _)| end)
+    }
+
+    /// Ends what was being closed for too long.
+    pub(super) fn expire(&mut self, io: &mut Io) {
+        let now = io.now();
+        while let Some(&(_, conn)) = self.closing.front().filter(|&&(end, _)| end <= now) {
+            self.closing.pop_front();
+            self.remove(io, conn);
+        }
+    }
+
+    pub(super) fn flush_one(&mut self, io: &mut Io, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        match (connection.flush(), connection.is_closing()) {
+            (Flush::Blocked, _) | (Flush::Done, false) => {}
+            (Flush::Done, true) => {
+                if !connection.shut() {
+                    self.remove(io, conn);
+                }
+            }
+            // What it sent before it went is read first, and then its end is seen.
+            (Flush::Lost, false) => io.read_again(conn),
+            (Flush::Lost, true) => {
+                self.remove(io, conn);
+            }
+        }
+    }
+
+    /// Answers those who still wait when the computation ends.
+    pub(super) fn refuse_callers(&mut self) {
+        for (_, caller) in self.callers.drain() {
+            // Fails if nobody waits any more.
+            let _ = caller.send(Err(ServerError::Closed));
+        }
+    }
+
+    fn note(&mut self, source: Option<ConnId>, event: Event) {
+        match &event {
+            Event::WorkerJoined(worker) | Event::WorkerUpdated(worker) => {
+                let connection = source.and_then(|conn| self.connections.get(&conn));
+                if let Some(connection) = connection {
+                    self.processes.saw(worker, connection.ends());
+                }
+            }
+            // An output behind this one may still ask to kill it.
+            Event::WorkerLeft(worker) => self.left.push(worker.clone()),
+            _ => self.rounds.note(&event),
+        }
+        self.subscribers
+            .publish(ComputationEvent::Coordinator(event));
+    }
+
+    /// Too much waits for a peer: it takes it now, or is cut off.
+    fn relieve(&mut self, io: &mut Io, conn: ConnId) {
+        self.flush_one(io, conn);
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let queued = connection.queued();
+        if queued > self.max_queued {
+            let (_, peer) = connection.ends();
+            self.subscribers
+                .publish(ComputationEvent::PeerNotReading { conn, peer, queued });
+            self.lost(io, conn);
+        }
+    }
+
+    /// Says whether it was being closed; `None`: it was gone already.
+    fn remove(&mut self, io: &mut Io, conn: ConnId) -> Option<bool> {
+        let connection = self.connections.remove(&conn)?;
+        let closing = connection.is_closing();
+        connection.drop_from(io.registry());
+        io.release(token_of(conn));
+        Some(closing)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.subscribers.end();
+    }
+}
+
+/// What was sent last has this long to reach a peer before its socket is closed anyway.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);

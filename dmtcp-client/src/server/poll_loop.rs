@@ -1,0 +1,237 @@
+//! The server's thread: waits for sockets, tasks and timeouts, and gives each computation its
+//! turn. It never blocks anywhere else.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    sync::mpsc,
+};
+
+use dmtcp_proto::{ConnId, Instant};
+use mio::{Events, Poll, Registry, Token};
+
+use super::{
+    ServerError,
+    clock::Clock,
+    hosted::{Hosted, Ready},
+    task::{Key, Lifeline, Task},
+};
+
+/// The token of the waker; sockets get higher ones.
+pub(super) const WAKER: Token = Token(0);
+
+/// The connection behind a token: they share their numbers.
+pub(super) fn conn_of(token: Token) -> ConnId {
+    ConnId(token.0 as u64)
+}
+
+/// The inverse of [`conn_of`].
+pub(super) fn token_of(conn: ConnId) -> Token {
+    Token(usize::try_from(conn.0).unwrap_or(usize::MAX))
+}
+
+/// What all computations share on the server's thread.
+#[derive(Debug)]
+pub(super) struct Io {
+    registry: Registry,
+    clock: Clock,
+    owners: HashMap<Token, Key>,
+    last_token: usize,
+    /// Sockets whose readiness was not used up; nothing more is heard of them by themselves.
+    again: BTreeSet<Token>,
+}
+
+impl Io {
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// A token for a new socket of this computation.
+    pub(super) fn claim(&mut self, key: Key) -> Token {
+        self.last_token += 1;
+        let token = Token(self.last_token);
+        self.owners.insert(token, key);
+        token
+    }
+
+    pub(super) fn release(&mut self, token: Token) {
+        self.owners.remove(&token);
+        self.again.remove(&token);
+    }
+
+    /// This socket is looked at again after the others had their turn.
+    pub(super) fn again(&mut self, token: Token) {
+        self.again.insert(token);
+    }
+
+    pub(super) fn read_again(&mut self, conn: ConnId) {
+        self.again(token_of(conn));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct PollLoop {
+    poll: Poll,
+    io: Io,
+    tasks: mpsc::Receiver<Task>,
+    computations: HashMap<Key, Hosted>,
+    timers: BTreeSet<(Instant, Key)>,
+    buffer: Box<[u8]>,
+    /// The server ends when its last computation has.
+    ending: Option<Lifeline>,
+    ended: bool,
+}
+
+impl PollLoop {
+    pub(super) fn new(poll: Poll, tasks: mpsc::Receiver<Task>) -> io::Result<Self> {
+        Ok(Self {
+            io: Io {
+                registry: poll.registry().try_clone()?,
+                clock: Clock::start(),
+                owners: HashMap::new(),
+                last_token: WAKER.0,
+                again: BTreeSet::new(),
+            },
+            poll,
+            tasks,
+            computations: HashMap::new(),
+            timers: BTreeSet::new(),
+            buffer: vec![0; 64 << 10].into_boxed_slice(),
+            ending: None,
+            ended: false,
+        })
+    }
+
+    /// Runs until the server ends. What is left then is dropped: sockets close, and those who
+    /// wait learn that the server is gone.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        while !self.ended {
+            if let Err(error) = self.poll.poll(&mut events, self.patience()) {
+                if error.kind() == io::ErrorKind::Interrupted {
+                    continue;
+                }
+                // The event queue itself is broken; nothing can be served any more.
+                return;
+            }
+            while let Ok(task) = self.tasks.try_recv() {
+                self.carry_out(task);
+            }
+            let earlier = std::mem::take(&mut self.io.again);
+            for event in &events {
+                let ready = Ready {
+                    read: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    write: event.is_writable(),
+                    to_the_end: event.is_read_closed() || event.is_error(),
+                };
+                self.ready(event.token(), ready);
+            }
+            for token in earlier {
+                self.ready(token, Ready::AGAIN);
+            }
+            self.time_out();
+            self.ended |= self.ending.is_some() && self.computations.is_empty();
+        }
+    }
+
+    /// How long nothing needs to be looked at.
+    fn patience(&self) -> Option<std::time::Duration> {
+        if !self.io.again.is_empty() {
+            return Some(std::time::Duration::ZERO);
+        }
+        self.timers.first().map(|&(at, _)| at - self.io.now())
+    }
+
+    fn carry_out(&mut self, task: Task) {
+        match task {
+            Task::Open { setup, opened } => {
+                let key = setup.key;
+                let result = Hosted::new(*setup, &mut self.io).map(|hosted| {
+                    self.computations.insert(key, hosted);
+                });
+                // If the caller is gone, so are its handle and its server.
+                let _ = opened.send(result);
+                self.turn(key, |_, _, _| {});
+            }
+            Task::Request {
+                key,
+                id,
+                command,
+                answer,
+            } => match self.computations.get(&key) {
+                Some(hosted) if !hosted.is_closing() => {
+                    self.turn(key, |hosted, io, _| hosted.request(io, id, command, answer));
+                }
+                _ => {
+                    // Fails if nobody waits any more.
+                    let _ = answer.send(Err(ServerError::Closed));
+                }
+            },
+            Task::Forget { key, id } => self.turn(key, |hosted, io, _| hosted.forget(io, id)),
+            Task::Sealed { key, outcome } => {
+                self.turn(key, |hosted, _, _| hosted.sealed(outcome));
+            }
+            Task::SealerEnded { key } => self.turn(key, |hosted, _, _| hosted.sealer_ended()),
+            Task::Close { key, closed } => self.turn(key, |hosted, io, _| {
+                hosted.hold(closed);
+                hosted.close(io);
+            }),
+            Task::CloseAll { closed } => {
+                self.ending = Some(closed);
+                let keys: Vec<Key> = self.computations.keys().copied().collect();
+                for key in keys {
+                    self.turn(key, |hosted, io, _| hosted.close(io));
+                }
+            }
+            Task::End => self.ended = true,
+        }
+    }
+
+    fn ready(&mut self, token: Token, ready: Ready) {
+        // Not there: the waker, or a socket that was closed earlier in this pass.
+        if let Some(&key) = self.io.owners.get(&token) {
+            self.turn(key, |hosted, io, buffer| {
+                hosted.ready(io, buffer, token, ready);
+            });
+        }
+    }
+
+    fn time_out(&mut self) {
+        let now = self.io.now();
+        while let Some(&(at, key)) = self.timers.first().filter(|&&(at, _)| at <= now) {
+            self.timers.remove(&(at, key));
+            if let Some(hosted) = self.computations.get_mut(&key) {
+                hosted.timer = None;
+            }
+            self.turn(key, |hosted, io, _| hosted.timeout(io));
+        }
+    }
+
+    /// Lets a computation do some work, and sees to what follows from it.
+    fn turn(&mut self, key: Key, work: impl FnOnce(&mut Hosted, &mut Io, &mut [u8])) {
+        let Some(hosted) = self.computations.get_mut(&key) else {
+            return;
+        };
+        work(hosted, &mut self.io, &mut self.buffer);
+        hosted.settle(&mut self.io);
+        let next = hosted.next_timeout();
+        if next != hosted.timer {
+            if let Some(at) = std::mem::replace(&mut hosted.timer, next) {
+                self.timers.remove(&(at, key));
+            }
+            self.timers.extend(next.map(|at| (at, key)));
+        }
+        if hosted.is_over() {
+            if let Some(hosted) = self.computations.remove(&key) {
+                if let Some(at) = hosted.timer {
+                    self.timers.remove(&(at, key));
+                }
+                hosted.end();
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Making a set of a round's images, on a thread of its own.
+//!
+//! What a set is on disk is the [`Sealer`]'s business. Sealing copies, checks and syncs
+//! gigabytes, so it never happens on the server's thread: that one goes on serving meanwhile.
+
+use std::{
+    error::Error,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use dmtcp_proto::{ImageReport, UniquePid};
+
+use super::{
+    clock::timed,
+    task::{Key, Link, Task},
+};
+
+/// A round whose images are all reported and wait to become a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SealRound {
+    /// Number of the round; rises by one with each.
+    pub round: u64,
+    /// The computation, with the round's generation.
+    pub computation: UniquePid,
+    /// One report for each worker of the round.
+    pub images: Vec<ImageReport>,
+}
+
+impl SealRound {
+    /// A round to be sealed, for those who seal without a server.
+    #[must_use]
+    pub fn new(round: u64, computation: UniquePid, images: Vec<ImageReport>) -> Self {
+        Self {
+            round,
+            computation,
+            images,
+        }
+    }
+}
+
+/// A set that is complete and durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SealedSet {
+    /// Its number in its store; only rises.
+    pub sequence: u64,
+    /// Where it is.
+    pub directory: PathBuf,
+}
+
+impl SealedSet {
+    /// The set with this number in this directory.
+    #[must_use]
+    pub fn new(sequence: u64, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            sequence,
+            directory: directory.into(),
+        }
+    }
+}
+
+/// Why images did not become a set. Told to whoever asked for the checkpoint, as text, with its
+/// sources behind it.
+pub type SealError = Box<dyn Error + Send + Sync>;
+
+/// Makes sets of images. Closures of this form are sealers.
+///
+/// Called for one round at a time, on a thread of its own; it may take as long as it needs. The
+/// answer to whoever asked for the checkpoint, the next checkpoint and any kill wait for it. A
+/// panic counts as an error, for this and all later rounds.
+pub trait Sealer: Send {
+    /// Makes a complete, durable set of these images.
+    ///
+    /// # Errors
+    /// When one is missing, not whole or still being written, or the disk fails. The round has
+    /// then failed.
+    fn seal(&mut self, round: &SealRound) -> Result<SealedSet, SealError>;
+}
+
+impl<F> Sealer for F
+where
+    F: FnMut(&SealRound) -> Result<SealedSet, SealError> + Send,
+{
+    fn seal(&mut self, round: &SealRound) -> Result<SealedSet, SealError> {
+        self(round)
+    }
+}
+
+/// The thread of one computation's sealer. Ends when this is dropped and its round is done,
+/// and says so ([`Task::SealerEnded`]).
+#[derive(Debug)]
+pub(super) struct SealThread {
+    rounds: mpsc::Sender<SealRound>,
+}
+
+impl SealThread {
+    pub(super) fn spawn(sealer: Box<dyn Sealer>, key: Key, link: Arc<Link>) -> io::Result<Self> {
+        let (rounds, queue) = mpsc::channel();
+        thread::Builder::new()
+            .name("dmtcp-seal".to_owned())
+            .spawn(move || {
+                serve(sealer, &queue, key, &link);
+                // Nobody is there to be told if the server is gone.
+                let _ = link.send(Task::SealerEnded { key });
+            })?;
+        Ok(Self { rounds })
+    }
+
+    /// False: the thread has ended, for its sealer panicked.
+    pub(super) fn seal(&self, round: SealRound) -> bool {
+        self.rounds.send(round).is_ok()
+    }
+}
+
+fn serve(mut sealer: Box<dyn Sealer>, rounds: &mpsc::Receiver<SealRound>, key: Key, link: &Link) {
+    for round in rounds {
+        let (took, outcome) = timed(|| catch_unwind(AssertUnwindSafe(|| sealer.seal(&round))));
+        let panicked = outcome.is_err();
+        let outcome = SealOutcome {
+            round: round.round,
+            result: match outcome {
+                Ok(result) => result.map_err(|error| chain(error.as_ref())),
+                Err(_) => Err(SEALER_PANICKED.to_owned()),
+            },
+            took,
+        };
+        if link.send(Task::Sealed { key, outcome }).is_err() || panicked {
+            return;
+        }
+    }
+}
+
+pub(super) const SEALER_PANICKED: &str = "the sealer panicked";
+
+/// What came of sealing one round.
+#[derive(Debug)]
+pub(super) struct SealOutcome {
+    pub(super) round: u64,
+    pub(super) result: Result<SealedSet, String>,
+    pub(super) took: Duration,
+}
+
+/// The error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
