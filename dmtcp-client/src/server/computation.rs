@@ -117,16 +117,19 @@ impl Computation {
     /// # Errors
     /// As [`status`](Self::status).
     pub fn set_interval(&self, interval: Interval) -> Result<(), ServerError> {
-        self.done("setting the interval", Command::SetInterval(interval))
+        let command = Command::SetInterval(interval);
+        self.done("setting the interval", command, Self::ANSWER_LIMIT)
     }
 
-    /// Tells all workers to exit, without a checkpoint. They are told when it returns, and gone
-    /// when [`events`](Self::events) say so.
+    /// Tells all workers to exit, without a checkpoint, and waits until they are gone. If a
+    /// round's images are being sealed, they are told once that is done. A worker that does not
+    /// go is cut off after [`CoordinatorConfig::kill_timeout`](dmtcp_proto::CoordinatorConfig).
     ///
     /// # Errors
-    /// As [`status`](Self::status).
-    pub fn kill_workers(&self) -> Result<(), ServerError> {
-        self.done("killing the workers", Command::Kill)
+    /// [`TimedOut`](ServerError::TimedOut), [`Closed`](ServerError::Closed),
+    /// [`ServerGone`](ServerError::ServerGone).
+    pub fn kill_workers(&self, limit: Duration) -> Result<(), ServerError> {
+        self.done("killing the workers", Command::Kill, limit)
     }
 
     /// Waits until all workers run, and are `peers` if that is given.
@@ -179,8 +182,8 @@ impl Computation {
 
     /// Ends the computation **and with it its workers**: they exit (code 99) when they lose
     /// their coordinator, without a checkpoint. Stops listening at once; returns when nothing
-    /// of it is left, the sealer included, which may finish the set it is at. Closing what is
-    /// closed is no error.
+    /// of it is left, the sealer included, which may finish the set it is at. Peers that do not
+    /// close their side are given two seconds. Closing what is closed is no error.
     ///
     /// # Errors
     /// [`TimedOut`](ServerError::TimedOut): mostly the sealer; it goes on.
@@ -209,8 +212,13 @@ impl Computation {
         }
     }
 
-    fn done(&self, what: &'static str, command: Command) -> Result<(), ServerError> {
-        match self.call(what, command, Self::ANSWER_LIMIT)? {
+    fn done(
+        &self,
+        what: &'static str,
+        command: Command,
+        limit: Duration,
+    ) -> Result<(), ServerError> {
+        match self.call(what, command, limit)? {
             Answered::Reply(Reply::Done) => Ok(()),
             _ => Err(ServerError::Mismatch { what }),
         }

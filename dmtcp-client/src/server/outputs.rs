@@ -298,4 +298,4 @@ impl Drop for Driver {
 }
 
 /// What was sent last has this long to reach a peer before its socket is closed anyway.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);

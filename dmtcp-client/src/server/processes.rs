@@ -70,9 +70,11 @@ impl Processes {
         if worker.host != self.host {
             return;
         }
-        let known = self.seen.get(&worker.number);
-        if known.is_some_and(|seen| seen.identity.pid() == worker.real_pid) {
-            return;
+        if let Some(seen) = self.seen.get_mut(&worker.number) {
+            if seen.identity.pid() == worker.real_pid {
+                seen.ends = ends;
+                return;
+            }
         }
         match Identity::of(worker.real_pid) {
             Ok(Some(identity)) => {

@@ -1,0 +1,161 @@
+//! Peers that are slow, silent, deaf or speak nonsense, and what they cost the others: nothing.
+
+use std::{
+    io::Write as _,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use dmtcp_client::server::{ComputationConfig, ComputationEvent};
+use dmtcp_proto::{Body, Event, KeyValueOp, KeyValueRequest, Message, Name, Text, UniquePid, Verb};
+
+use crate::{
+    LONG, events_until, for_each_dialect, open,
+    peer::{Peer, Worker, ask},
+};
+
+fn request(op: KeyValueOp, value: usize) -> Message {
+    let request = KeyValueRequest {
+        database: Name::new("test").unwrap(),
+        op,
+        key: Text::from("key"),
+        value: Text::new(Bytes::from(vec![b'1'; value])).unwrap(),
+    };
+    Message::new(UniquePid::NULL, Body::KeyValueRequest(request))
+}
+
+#[test]
+fn status_is_answered_beside_bad_peers() {
+    for_each_dialect(|dialect| {
+        let (_server, computation) = open(ComputationConfig::default());
+        let addr = computation.addr();
+        let events = computation.events();
+        let _worker = Worker::join(addr, dialect);
+        computation.wait_until_running(Some(1), LONG).unwrap();
+        let idle = TcpStream::connect(addr).unwrap();
+        let half = Peer::connect(addr, dialect);
+        let hello = half.bytes(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
+        (&half.stream).write_all(&hello[..100]).unwrap();
+        let mut garbage = TcpStream::connect(addr).unwrap();
+        garbage.write_all(&[0xA5; 300]).unwrap();
+        for _ in 0..20 {
+            let start = Instant::now();
+            assert_eq!(ask(addr, dialect, Verb::Status).peers, 1);
+            assert_eq!(computation.status().unwrap().peers, 1);
+            // The stock coordinator takes a second or for ever.
+            assert!(start.elapsed() < Duration::from_millis(500));
+        }
+        events_until(&events, |event| {
+            matches!(
+                event,
+                ComputationEvent::Coordinator(Event::PeerMisbehaved { .. })
+            )
+        });
+        drop((idle, half, garbage));
+    });
+}
+
+#[test]
+fn a_message_may_come_byte_by_byte() {
+    for_each_dialect(|dialect| {
+        let (_server, computation) = open(ComputationConfig::default());
+        let mut peer = Peer::connect(computation.addr(), dialect);
+        let mut bytes = peer.bytes(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
+        bytes.extend_from_slice(&peer.bytes(&request(KeyValueOp::Set, 5)));
+        bytes.extend_from_slice(&peer.bytes(&request(KeyValueOp::Get, 0)));
+        for byte in bytes {
+            peer.stream.write_all(&[byte]).unwrap();
+        }
+        let answers = [peer.receive().unwrap().body, peer.receive().unwrap().body];
+        let last = format!("{:?}", answers[1]);
+        assert!(last.contains("11111"), "{answers:?}");
+    });
+}
+
+#[test]
+fn a_peer_that_never_reads_is_cut_off() {
+    for_each_dialect(|dialect| {
+        let config = ComputationConfig::default().max_queued(1 << 20);
+        let (_server, computation) = open(config);
+        let events = computation.events();
+        let mut deaf = Peer::connect(computation.addr(), dialect);
+        deaf.send(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
+        deaf.send(&request(KeyValueOp::Set, 256 << 10));
+        // Far more than the sockets' buffers and the limit hold together.
+        let one = deaf.bytes(&request(KeyValueOp::Get, 0));
+        deaf.stream.write_all(&one.repeat(200)).unwrap();
+        let seen = events_until(&events, |event| {
+            matches!(event, ComputationEvent::PeerNotReading { .. })
+        });
+        let here = deaf.stream.local_addr().unwrap();
+        match seen.last() {
+            Some(ComputationEvent::PeerNotReading { peer, queued, .. }) => {
+                assert_eq!(*peer, here);
+                // One message beyond the limit at most.
+                assert!((1 << 20..3 << 19).contains(queued), "{queued}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(ask(computation.addr(), dialect, Verb::Status).peers, 0);
+    });
+}
+
+#[test]
+fn a_peer_that_reads_late_gets_all_of_it() {
+    for_each_dialect(|dialect| {
+        // More than the limit, in one message.
+        let config = ComputationConfig::default().max_queued(64 << 10);
+        let (_server, computation) = open(config);
+        let mut peer = Peer::connect(computation.addr(), dialect);
+        peer.send(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
+        peer.send(&request(KeyValueOp::Set, 1_000_000));
+        assert!(peer.receive().is_some());
+        peer.send(&request(KeyValueOp::Get, 0));
+        let answer = peer.receive().unwrap();
+        let frame = answer.to_frame(dialect).unwrap();
+        assert!(frame.payload.len() >= 1_000_000);
+    });
+}
+
+/// Stock workers write header and payload apart with Nagle's algorithm on: the payload is held
+/// back until the header is acknowledged, which a kernel left alone delays by 40 ms.
+#[test]
+fn headers_are_acknowledged_at_once() {
+    for_each_dialect(|dialect| {
+        let (_server, computation) = open(ComputationConfig::default());
+        let mut peer = Peer::connect(computation.addr(), dialect);
+        peer.stream.set_nodelay(false).unwrap();
+        peer.send(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
+        let bytes = peer.bytes(&request(KeyValueOp::Set, 10));
+        let (header, payload) = bytes.split_at(dialect.header_len());
+        let mut times: Vec<Duration> = (0..31)
+            .map(|_| {
+                let start = Instant::now();
+                peer.stream.write_all(header).unwrap();
+                peer.stream.write_all(payload).unwrap();
+                assert!(peer.receive().is_some());
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        assert!(times[15] < Duration::from_millis(20), "{times:?}");
+    });
+}
+
+#[test]
+fn many_peers_at_once_are_all_served() {
+    for_each_dialect(|dialect| {
+        let (_server, computation) = open(ComputationConfig::default());
+        let workers: Vec<Worker> = (0..200)
+            .map(|_| Worker::join(computation.addr(), dialect))
+            .collect();
+        let status = computation.wait_until_running(Some(200), LONG).unwrap();
+        assert_eq!(status.peers, 200);
+        drop(workers);
+        let events = computation.events();
+        while computation.status().unwrap().peers > 0 {
+            events.recv_timeout(LONG).unwrap();
+        }
+    });
+}
