@@ -17,6 +17,7 @@ mod state;
 mod text;
 mod time;
 mod wire;
+mod worker;
 mod worker_list;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
@@ -37,3 +38,7 @@ pub use state::WorkerState;
 pub use text::Text;
 pub use time::Instant;
 pub use wire::{Decoder, Frame, Header, Limits, encode};
+pub use worker::{
+    Entry, Finished, Stage, WorkerConfig, WorkerCore, WorkerExit, WorkerInput, WorkerOutput,
+    WorkerOutputs,
+};
