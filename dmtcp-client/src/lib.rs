@@ -6,6 +6,7 @@ mod id_json;
 pub mod image;
 mod invocation;
 mod launch;
+pub mod native;
 mod os_text;
 pub mod process;
 mod restart;

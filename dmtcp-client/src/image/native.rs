@@ -42,6 +42,9 @@ pub struct NativeHeader {
     /// Name of the host.
     #[serde(with = "os_text")]
     pub host: OsString,
+    /// How the payload is encoded; empty: in a way that only the program knows.
+    #[serde(default)]
+    pub encoding: String,
     /// Bytes of payload; set by [`write()`].
     pub payload_len: u64,
 }
@@ -60,6 +63,7 @@ impl NativeHeader {
             args: Vec::new(),
             directory: PathBuf::new(),
             host: OsString::new(),
+            encoding: String::new(),
             payload_len: 0,
         }
     }

@@ -1,0 +1,191 @@
+//! The connection of a worker: drives the core, sends what it says, reads within deadlines.
+
+use dmtcp_proto::{
+    Dialect, Entry, Finished, Stage, WorkerConfig, WorkerCore, WorkerInput, WorkerOutput,
+};
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::error::{Error, cannot};
+use super::watch::Watch;
+
+/// A worker's connection and its side of the protocol.
+#[derive(Debug)]
+pub(super) struct Link {
+    addr: SocketAddr,
+    stream: TcpStream,
+    core: WorkerCore,
+    watch: Watch,
+    accepted: bool,
+}
+
+impl Link {
+    /// Connects, says hello and waits to be taken in.
+    pub(super) fn join(
+        addr: SocketAddr,
+        dialect: Dialect,
+        config: WorkerConfig,
+        entry: Entry,
+        limit: Duration,
+    ) -> Result<Self, Error> {
+        let deadline = Instant::now() + limit;
+        let stream = TcpStream::connect_timeout(&addr, limit.max(SHORTEST))
+            .map_err(|source| Error::Connect { addr, source })?;
+        prepare(&stream).map_err(cannot("set up the connection to the coordinator"))?;
+        let twin = stream
+            .try_clone()
+            .map_err(cannot("duplicate the connection to the coordinator"))?;
+        let mut link = Self {
+            addr,
+            stream,
+            core: WorkerCore::new(dialect, config, entry),
+            watch: Watch::start(twin).map_err(cannot("start a thread"))?,
+            accepted: false,
+        };
+        link.input(WorkerInput::Opened)?;
+        while !link.accepted {
+            link.read_until(deadline, limit)?;
+        }
+        Ok(link)
+    }
+
+    pub(super) fn core(&self) -> &WorkerCore {
+        &self.core
+    }
+
+    /// Whether the coordinator said something, or there is unfinished business.
+    #[inline]
+    pub(super) fn is_asked(&self) -> bool {
+        self.watch.is_asked()
+    }
+
+    /// Leaves the socket to the watch until it calls.
+    pub(super) fn arm(&self) -> Result<(), Error> {
+        // The thread peeks through the same socket, so a limit on reads would be one on it.
+        self.stream
+            .set_read_timeout(None)
+            .map_err(cannot("set up the connection to the coordinator"))?;
+        self.watch.arm();
+        Ok(())
+    }
+
+    /// Takes what has arrived; a running worker's watch has called.
+    pub(super) fn take(&mut self, limit: Duration) -> Result<Option<Stage>, Error> {
+        self.read_until(Instant::now() + limit, limit)
+    }
+
+    /// Waits until there is a stage to do; `None` when the worker runs instead.
+    pub(super) fn next_stage(&mut self, limit: Duration) -> Result<Option<Stage>, Error> {
+        let mut barrier = self.core.waiting_at();
+        let mut deadline = Instant::now() + limit;
+        loop {
+            let stage = self.read_until(deadline, limit)?;
+            if stage.is_some() || self.core.is_running() {
+                return Ok(stage);
+            }
+            // Every barrier has the whole limit.
+            if self.core.waiting_at() != barrier {
+                barrier = self.core.waiting_at();
+                deadline = Instant::now() + limit;
+            }
+        }
+    }
+
+    /// Tells the core how a stage ended.
+    pub(super) fn finished(&mut self, finished: Finished) -> Result<Option<Stage>, Error> {
+        self.input(WorkerInput::Finished(finished))
+    }
+
+    /// Closes the connection. [`is_asked`](Self::is_asked) stays true.
+    pub(super) fn close(&mut self) {
+        self.watch.stop();
+        // What it says does not matter any more; afterwards it ignores every input.
+        self.core.handle(WorkerInput::Closed).for_each(drop);
+    }
+
+    fn read_until(&mut self, deadline: Instant, limit: Duration) -> Result<Option<Stage>, Error> {
+        let mut buffer = [0; 4096];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::TimedOut {
+                    what: self.awaited(),
+                    limit,
+                });
+            }
+            self.stream
+                .set_read_timeout(Some(left.max(SHORTEST)))
+                .map_err(cannot("set a limit on reading from the coordinator"))?;
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return self.input(WorkerInput::Closed),
+                Ok(len) => {
+                    let bytes = buffer.get(..len).unwrap_or_default();
+                    return self.input(WorkerInput::Received(bytes));
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock => {}
+                    _ => return self.input(WorkerInput::Closed),
+                },
+            }
+        }
+    }
+
+    fn awaited(&self) -> String {
+        match self.core.waiting_at() {
+            Some(barrier) => format!("all workers to reach the barrier {barrier}"),
+            None if self.accepted => "the rest of a message from the coordinator".to_owned(),
+            None => format!("the coordinator at {} to take this process in", self.addr),
+        }
+    }
+
+    /// Hands an input to the core and acts on what comes out.
+    fn input(&mut self, input: WorkerInput<'_>) -> Result<Option<Stage>, Error> {
+        let outputs: Vec<_> = self.core.handle(input).collect();
+        let mut due = None;
+        for output in outputs {
+            match output {
+                WorkerOutput::Transmit(bytes) => self.send(&bytes)?,
+                WorkerOutput::Accepted { .. } => self.accepted = true,
+                WorkerOutput::Rejected(reason) => {
+                    let addr = self.addr;
+                    return Err(Error::Rejected { addr, reason });
+                }
+                WorkerOutput::Perform(stage) => due = Some(stage),
+                WorkerOutput::Resume => {}
+                WorkerOutput::Exit { reason } => return Err(Error::Left(reason)),
+            }
+        }
+        Ok(due)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match self.stream.write_all(bytes) {
+            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => {
+                Err(Error::TimedOut {
+                    what: "the coordinator to take a message".to_owned(),
+                    limit: WRITE_LIMIT,
+                })
+            }
+            // A broken connection may still hold the reason, for example an order to exit: the
+            // next read tells.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(WRITE_LIMIT))?;
+    // A coordinator whose host is gone sends nothing, not even an end.
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10));
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// A message of ours is some hundred bytes: a coordinator that takes none for so long is stuck.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// A limit of zero means "none" to the system.
+const SHORTEST: Duration = Duration::from_millis(1);

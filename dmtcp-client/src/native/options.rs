@@ -1,0 +1,239 @@
+//! How a program finds its computation: by value, or through the environment of its launcher.
+
+use dmtcp_proto::{Dialect, Name, WorkerConfig};
+use std::env;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::error::Error;
+
+/// The environment variables that [`Options::to_env`] sets and [`Options::from_env`] reads.
+pub mod variable {
+    /// The coordinator, as `ADDRESS:PORT`. Required.
+    pub const COORDINATOR: &str = "DMTCP_RS_COORDINATOR";
+    /// The coordinator's dialect, `V3` or `V5`: a worker speaks first, so it must know. Required.
+    pub const DIALECT: &str = "DMTCP_RS_DIALECT";
+    /// Where images go. Default: the working directory.
+    pub const CHECKPOINT_DIR: &str = "DMTCP_RS_CKPT_DIR";
+    /// The image to restart from. Default: a fresh start.
+    pub const IMAGE: &str = "DMTCP_RS_IMAGE";
+    /// [`Options::join_limit`](super::Options::join_limit) in milliseconds.
+    pub const JOIN_LIMIT: &str = "DMTCP_RS_JOIN_LIMIT_MS";
+    /// [`Options::barrier_limit`](super::Options::barrier_limit) in milliseconds.
+    pub const BARRIER_LIMIT: &str = "DMTCP_RS_BARRIER_LIMIT_MS";
+    /// Names for [`Options::barriers`](super::Options::barriers) at a checkpoint, one a line.
+    pub const CHECKPOINT_BARRIERS: &str = "DMTCP_RS_CKPT_BARRIERS";
+    /// The same at a restart.
+    pub const RESTART_BARRIERS: &str = "DMTCP_RS_RESTART_BARRIERS";
+}
+
+/// Which computation to join, and how.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until `Worker::join`"]
+pub struct Options {
+    pub(super) coordinator: SocketAddr,
+    pub(super) dialect: Dialect,
+    pub(super) checkpoint_dir: PathBuf,
+    pub(super) image: Option<PathBuf>,
+    pub(super) join_limit: Duration,
+    pub(super) barrier_limit: Duration,
+    pub(super) checkpoint_barriers: Vec<Name>,
+    pub(super) restart_barriers: Vec<Name>,
+}
+
+impl Options {
+    /// A fresh start under this coordinator, with images in the working directory.
+    ///
+    /// The dialect must be the coordinator's. A coordinator of another one takes the program in
+    /// and fails the first checkpoint.
+    pub fn new(coordinator: SocketAddr, dialect: Dialect) -> Self {
+        Self {
+            coordinator,
+            dialect,
+            checkpoint_dir: PathBuf::from("."),
+            image: None,
+            join_limit: Duration::from_secs(30),
+            barrier_limit: Duration::from_secs(600),
+            checkpoint_barriers: names(WorkerConfig::STOCK_CHECKPOINT_BARRIERS),
+            restart_barriers: names(WorkerConfig::STOCK_RESTART_BARRIERS),
+        }
+    }
+
+    /// What the launcher put into the environment ([`Options::to_env`]); see [`variable`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotLaunched`] when there is no coordinator or dialect in it: this process was not
+    /// started as a worker. [`Error::BadVariable`].
+    pub fn from_env() -> Result<Self, Error> {
+        let coordinator =
+            parsed(variable::COORDINATOR, "an address and a port")?.ok_or(Error::NotLaunched {
+                variable: variable::COORDINATOR,
+            })?;
+        let dialect = text(variable::DIALECT)?.ok_or(Error::NotLaunched {
+            variable: variable::DIALECT,
+        })?;
+        let mut options = Self::new(coordinator, dialect_of(dialect)?);
+        if let Some(dir) = env::var_os(variable::CHECKPOINT_DIR) {
+            options.checkpoint_dir = dir.into();
+        }
+        options.image = env::var_os(variable::IMAGE).map(PathBuf::from);
+        if let Some(limit) = milliseconds(variable::JOIN_LIMIT)? {
+            options.join_limit = limit;
+        }
+        if let Some(limit) = milliseconds(variable::BARRIER_LIMIT)? {
+            options.barrier_limit = limit;
+        }
+        if let Some(names) = lines(variable::CHECKPOINT_BARRIERS)? {
+            options.checkpoint_barriers = names;
+        }
+        if let Some(names) = lines(variable::RESTART_BARRIERS)? {
+            options.restart_barriers = names;
+        }
+        Ok(options)
+    }
+
+    /// Puts these options into the environment of a program that calls [`Options::from_env`].
+    ///
+    /// Every variable of [`variable`] is set or removed: nothing is inherited.
+    pub fn to_env(&self, command: &mut Command) {
+        let millis = |limit: Duration| limit.as_millis().to_string();
+        command
+            .env(variable::COORDINATOR, self.coordinator.to_string())
+            .env(variable::DIALECT, format!("{:?}", self.dialect))
+            .env(variable::CHECKPOINT_DIR, &self.checkpoint_dir)
+            .env(variable::JOIN_LIMIT, millis(self.join_limit))
+            .env(variable::BARRIER_LIMIT, millis(self.barrier_limit))
+            .env(
+                variable::CHECKPOINT_BARRIERS,
+                joined(&self.checkpoint_barriers),
+            )
+            .env(variable::RESTART_BARRIERS, joined(&self.restart_barriers));
+        match &self.image {
+            Some(image) => command.env(variable::IMAGE, image),
+            None => command.env_remove(variable::IMAGE),
+        };
+    }
+
+    /// The same with images in this directory, which is made if it is missing. Default: the
+    /// working directory, as with DMTCP.
+    pub fn checkpoint_dir(self, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint_dir: dir.into(),
+            ..self
+        }
+    }
+
+    /// The same as a restart from this image. Use [`restart_command`](super::restart_command) to
+    /// run the image's own program.
+    pub fn image(self, image: impl Into<PathBuf>) -> Self {
+        Self {
+            image: Some(image.into()),
+            ..self
+        }
+    }
+
+    /// The same with this limit on connecting and being taken in. Default: 30 s.
+    pub fn join_limit(self, limit: Duration) -> Self {
+        Self {
+            join_limit: limit,
+            ..self
+        }
+    }
+
+    /// The same with this limit on the wait at each barrier, that is for the slowest worker to
+    /// reach it: to come to a safe point, or to write its image. Default: 10 min.
+    pub fn barrier_limit(self, limit: Duration) -> Self {
+        Self {
+            barrier_limit: limit,
+            ..self
+        }
+    }
+
+    /// The same with these barriers of plugins at a checkpoint and at a restart, in order.
+    /// Default: those of stock workers with their default plugins. Every worker of a computation
+    /// must have the same.
+    pub fn barriers(self, checkpoint: Vec<Name>, restart: Vec<Name>) -> Self {
+        Self {
+            checkpoint_barriers: checkpoint,
+            restart_barriers: restart,
+            ..self
+        }
+    }
+
+    /// The image this process is to be restarted from.
+    #[must_use]
+    pub fn restart_image(&self) -> Option<&Path> {
+        self.image.as_deref()
+    }
+}
+
+fn text(variable: &'static str) -> Result<Option<String>, Error> {
+    env::var_os(variable)
+        .map(|value| {
+            value.into_string().map_err(|value| Error::BadVariable {
+                variable,
+                value: value.to_string_lossy().into_owned(),
+                expected: "text in UTF-8",
+            })
+        })
+        .transpose()
+}
+
+fn parsed<T: FromStr>(variable: &'static str, expected: &'static str) -> Result<Option<T>, Error> {
+    let Some(value) = text(variable)? else {
+        return Ok(None);
+    };
+    let bad = |_| Error::BadVariable {
+        variable,
+        value: value.clone(),
+        expected,
+    };
+    value.parse().map(Some).map_err(bad)
+}
+
+fn milliseconds(variable: &'static str) -> Result<Option<Duration>, Error> {
+    let count = parsed(variable, "a number of milliseconds")?;
+    Ok(count.map(Duration::from_millis))
+}
+
+fn dialect_of(word: String) -> Result<Dialect, Error> {
+    Dialect::ALL
+        .iter()
+        .copied()
+        .find(|dialect| format!("{dialect:?}") == word)
+        .ok_or(Error::BadVariable {
+            variable: variable::DIALECT,
+            value: word,
+            expected: "a dialect",
+        })
+}
+
+fn lines(variable: &'static str) -> Result<Option<Vec<Name>>, Error> {
+    let Some(value) = text(variable)? else {
+        return Ok(None);
+    };
+    let names = value.lines().map(|line| {
+        Name::new(line).map_err(|_| Error::BadVariable {
+            variable,
+            value: value.clone(),
+            expected: "names of barriers, one a line, of at most 63 bytes each",
+        })
+    });
+    names.collect::<Result<_, _>>().map(Some)
+}
+
+fn joined(names: &[Name]) -> String {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    names.join("\n")
+}
+
+fn names(texts: &[&str]) -> Vec<Name> {
+    texts
+        .iter()
+        .map(|text| Name::from_field(text.as_bytes()))
+        .collect()
+}

@@ -1,0 +1,43 @@
+//! How a native image is started again.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::error::Error;
+use super::options::Options;
+use crate::image::native;
+
+/// The command that restarts a native image under the coordinator of `options`.
+///
+/// The image's program runs with its arguments in its directory; its environment is the caller's
+/// and that of [`Options::to_env`]. Later images go to the checkpoint directory of `options`: not
+/// into the set the image is in. All processes of the set must be restarted under the same
+/// coordinator; each waits until all are there.
+///
+/// The image is read and checked as a whole, so that a damaged one fails here.
+///
+/// # Errors
+///
+/// [`Error::Image`] when it cannot be read, is damaged, or is not a native image (those of DMTCP
+/// are restarted with `dmtcp_restart`).
+pub fn restart_command(image: &Path, options: &Options) -> Result<Command, Error> {
+    let image = std::path::absolute(image).map_err(|source| Error::File {
+        action: "make absolute",
+        path: image.to_owned(),
+        source,
+    })?;
+    let (header, _payload) = native::read(&image)?;
+    let dir = std::path::absolute(&options.checkpoint_dir).map_err(|source| Error::File {
+        action: "make absolute",
+        path: options.checkpoint_dir.clone(),
+        source,
+    })?;
+    let mut command = Command::new(&header.program);
+    command.args(&header.args).current_dir(&header.directory);
+    options
+        .clone()
+        .checkpoint_dir(dir)
+        .image(image)
+        .to_env(&mut command);
+    Ok(command)
+}

@@ -1,0 +1,577 @@
+//! A native worker against a coordinator that is written down message by message.
+
+mod counter;
+
+use bytes::BytesMut;
+use counter::Counter;
+use dmtcp_client::image::native as image;
+use dmtcp_client::native::{Error, Options, SafePoint, Worker, restart_command};
+use dmtcp_proto::{
+    Accept, Body, Decoder, Dialect, DoCheckpoint, Hello, Limits, Message, Name, Reject, Released,
+    UniquePid, WorkerExit, WorkerState, encode,
+};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+#[ignore = "run by the other tests as a process of its own"]
+fn counter_program() {
+    counter::main_if_launched();
+}
+
+/// Where a scripted coordinator listens.
+struct Door {
+    listener: TcpListener,
+    dialect: Dialect,
+}
+
+/// A scripted coordinator with its one worker.
+struct Script {
+    stream: TcpStream,
+    dialect: Dialect,
+    decoder: Decoder,
+    computation: UniquePid,
+}
+
+impl Door {
+    fn new(dialect: Dialect) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self { listener, dialect }
+    }
+
+    fn options(&self, dir: &Path) -> Options {
+        Options::new(self.addr(), self.dialect)
+            .checkpoint_dir(dir)
+            .join_limit(LIMIT)
+            .barrier_limit(LIMIT)
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    fn open(&self) -> Script {
+        let (stream, _) = self.listener.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Script {
+            stream,
+            dialect: self.dialect,
+            decoder: Decoder::new(self.dialect, Limits::default()),
+            computation: UniquePid::NULL,
+        }
+    }
+
+    /// Takes a new worker in.
+    fn admit(&self) -> Script {
+        let mut script = self.open();
+        let hello = script.hear().unwrap();
+        assert!(matches!(hello.body, Body::NewWorker(_)), "{hello:?}");
+        assert_eq!(hello.state, WorkerState::Unknown);
+        script.computation = UniquePid {
+            pid: 40_000,
+            ..hello.from
+        };
+        script.accept(40_000);
+        let update = script.hear().unwrap();
+        assert!(
+            matches!(update.body, Body::ProcessAfterExec { .. }),
+            "{update:?}"
+        );
+        assert_eq!(update.state, WorkerState::Running);
+        assert_eq!(update.from.pid, 40_000);
+        assert_eq!(update.from.host_id, hello.from.host_id);
+        assert_ne!(update.from.time, hello.from.time);
+        script
+    }
+
+    /// Takes a restarted worker in, up to the last barrier.
+    fn readmit(&self) -> (Script, Hello, UniquePid) {
+        let mut script = self.open();
+        let hello = script.hear().unwrap();
+        let Body::RestartWorker(body) = hello.body else {
+            panic!("{hello:?}");
+        };
+        assert_eq!(hello.state, WorkerState::Restarting);
+        script.computation = hello.group;
+        script.accept(-1);
+        script.pass("DMT:Restart", WorkerState::Restarting, body.peers);
+        (script, body, hello.from)
+    }
+}
+
+impl Script {
+    fn say(&mut self, body: Body) {
+        let message = Message::new(UniquePid::NULL, body).in_group(self.computation);
+        let mut bytes = BytesMut::new();
+        let frame = message.to_frame(self.dialect).unwrap();
+        encode(self.dialect, &frame, &mut bytes).unwrap();
+        self.stream.write_all(&bytes).unwrap();
+    }
+
+    /// The next message; `None` at the end of the connection.
+    fn hear(&mut self) -> Option<Message> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame().unwrap() {
+                return Some(Message::parse(self.dialect, &frame).unwrap());
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(len) => self.decoder.feed(&buffer[..len]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("the worker said nothing: {error}"),
+            }
+        }
+    }
+
+    fn accept(&mut self, virtual_pid: i32) {
+        self.say(Body::Accept(Accept {
+            virtual_pid,
+            time_stamp: 1,
+            ip: [127, 0, 0, 1],
+        }));
+    }
+
+    fn order(&mut self, generation: u32, then_exit: bool) {
+        self.computation.generation = generation;
+        self.say(Body::DoCheckpoint(DoCheckpoint {
+            peers: 2,
+            then_exit,
+        }));
+    }
+
+    fn arrives(&mut self, barrier: &str, state: WorkerState) {
+        let message = self.hear().unwrap();
+        assert_eq!(message.body, Body::Barrier(Name::new(barrier).unwrap()));
+        assert_eq!(message.state, state);
+    }
+
+    fn release(&mut self, barrier: &str, peers: u32) {
+        self.say(Body::BarrierReleased(Released {
+            name: Name::new(barrier).unwrap(),
+            peers,
+            then_exit: false,
+        }));
+    }
+
+    fn pass(&mut self, barrier: &str, state: WorkerState, peers: u32) {
+        self.arrives(barrier, state);
+        self.release(barrier, peers);
+    }
+
+    fn pass_until_writing(&mut self) {
+        self.pass("DMT:SUSPEND", WorkerState::PreSuspend, 2);
+        self.pass("DMT:CHECKPOINT", WorkerState::Suspended, 2);
+        self.pass(
+            "Socket::Ckpt_Register_Peer_Info",
+            WorkerState::Checkpointing,
+            2,
+        );
+    }
+
+    /// A whole round; gives back the path that was reported.
+    fn round(&mut self, generation: u32) -> String {
+        self.order(generation, false);
+        self.pass_until_writing();
+        self.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
+        let path = self.report();
+        assert_eq!(self.hear().unwrap().body, Body::WorkerResuming);
+        path
+    }
+
+    fn report(&mut self) -> String {
+        let report = self.hear().unwrap();
+        assert_eq!(report.state, WorkerState::Checkpointed);
+        match report.body {
+            Body::CheckpointFile(file) => file.path.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A program that counts its safe points until one has something to say.
+fn until_asked(options: Options) -> JoinHandle<(Worker, Result<SafePoint, Error>)> {
+    thread::spawn(move || {
+        let mut worker = Worker::join(options).unwrap();
+        let result = next_answer(&mut worker, &7u64);
+        (worker, result)
+    })
+}
+
+fn next_answer(worker: &mut Worker, state: &u64) -> Result<SafePoint, Error> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match worker.safe_point(state) {
+            Ok(SafePoint::Nothing) => assert!(Instant::now() < deadline, "never asked"),
+            answer => return answer,
+        }
+        thread::yield_now();
+    }
+}
+
+fn in_every_dialect(test: impl Fn(Door, TempDir)) {
+    for &dialect in Dialect::ALL {
+        test(Door::new(dialect), TempDir::new().unwrap());
+    }
+}
+
+#[test]
+fn a_checkpoint_writes_an_image_and_gives_it_its_name_at_the_right_time() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.admit();
+        script.order(1, false);
+        script.pass_until_writing();
+        script.arrives("DMT:WriteCkpt", WorkerState::Checkpointed);
+        // Written, but a peer may still fail: the last checkpoint's image must not be gone.
+        let names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(
+            matches!(&names[..], [name] if name.ends_with(".dmtcp.temp")),
+            "{names:?}"
+        );
+        script.release("DMT:WriteCkpt", 2);
+        let path = script.report();
+        assert_eq!(script.hear().unwrap().body, Body::WorkerResuming);
+
+        let (worker, answer) = program.join().unwrap();
+        let expected = SafePoint::Checkpointed {
+            generation: 1,
+            image: path.clone().into(),
+        };
+        assert_eq!(answer.unwrap(), expected);
+        assert_eq!(worker.image_path(), Path::new(&path));
+        assert!(
+            path.ends_with(&format!("_{}.dmtcp", worker.identity())),
+            "{path}"
+        );
+        let (header, payload) = image::read(Path::new(&path)).unwrap();
+        assert_eq!(header.process, worker.identity());
+        assert_eq!(header.computation, script.computation);
+        assert_eq!(header.computation.generation, 1);
+        assert_eq!((header.peers, header.virtual_pid), (2, 40_000));
+        assert_eq!(header.program, std::env::current_exe().unwrap());
+        assert_eq!(payload, [7]);
+        worker.finish().unwrap();
+        assert_eq!(script.hear(), None);
+    });
+}
+
+#[test]
+fn a_second_round_replaces_the_image_and_bytes_come_back_as_they_were() {
+    in_every_dialect(|door, dir| {
+        let options = door.options(dir.path());
+        let program = thread::spawn(move || {
+            let mut worker = Worker::join(options).unwrap();
+            assert_eq!(worker.restore_bytes().unwrap(), None);
+            for state in [&[1u8, 2, 3][..], &[255; 100_000]] {
+                while worker.safe_point_bytes(state).unwrap() == SafePoint::Nothing {
+                    thread::yield_now();
+                }
+            }
+        });
+        let mut script = door.admit();
+        script.round(1);
+        let path = script.round(2);
+        program.join().unwrap();
+
+        let options = door.options(dir.path()).image(&path);
+        let again = thread::spawn(move || {
+            let mut worker = Worker::join(options).unwrap();
+            worker.restore_bytes().unwrap().unwrap()
+        });
+        let (mut script, ..) = door.readmit();
+        script.pass(
+            "Socket::Restart_Ns_Register_Data",
+            WorkerState::Restarting,
+            2,
+        );
+        assert_eq!(script.hear().unwrap().body, Body::WorkerResuming);
+        assert_eq!(again.join().unwrap(), [255; 100_000]);
+    });
+}
+
+#[test]
+fn a_killed_program_goes_on_from_its_image() {
+    in_every_dialect(|door, dir| {
+        let mut first = Counter::launch(&door.options(dir.path()));
+        let mut script = door.admit();
+        first.at(LIMIT).unwrap();
+        let path = script.round(1);
+        let saved = first.line("checkpoint 1 at ", LIMIT).unwrap();
+        first.at(LIMIT).unwrap();
+        first.kill();
+        assert_eq!(script.hear(), None);
+
+        let elsewhere = dir.path().join("next");
+        let options = door.options(&elsewhere);
+        let again = Counter::spawn(restart_command(Path::new(&path), &options).unwrap());
+        let (mut restarted, hello, from) = door.readmit();
+        assert_eq!(hello.peers, 2);
+        assert_eq!(from.pid, 40_000);
+        assert_eq!(restarted.computation, script.computation);
+        restarted.pass(
+            "Socket::Restart_Ns_Register_Data",
+            WorkerState::Restarting,
+            2,
+        );
+        let resuming = restarted.hear().unwrap();
+        assert_eq!(resuming.body, Body::WorkerResuming);
+        assert_eq!(resuming.state, WorkerState::Running);
+        assert_eq!(again.line("restored ", LIMIT), Some(saved));
+        again.at(LIMIT).unwrap();
+        // The same name in the new directory.
+        let next = restarted.round(2);
+        assert_eq!(
+            Path::new(&next),
+            elsewhere.join(Path::new(&path).file_name().unwrap())
+        );
+    });
+}
+
+#[test]
+fn a_restarted_program_must_fetch_its_state_before_it_is_checkpointed() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.admit();
+        let path = script.round(1);
+        drop(program.join().unwrap());
+        let before = fs::read(&path).unwrap();
+
+        let program = until_asked(door.options(dir.path()).image(&path));
+        let (mut script, ..) = door.readmit();
+        let (worker, answer) = program.join().unwrap();
+        assert!(matches!(answer, Err(Error::NotRestored)), "{answer:?}");
+        let rest: Vec<_> = std::iter::from_fn(|| script.hear()).collect();
+        assert!(
+            rest.iter()
+                .all(|message| message.state == WorkerState::Restarting),
+            "{rest:?}"
+        );
+        assert!(matches!(worker.finish(), Err(Error::NotRestored)));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    });
+}
+
+#[test]
+fn a_state_of_another_type_is_refused_and_the_worker_leaves() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let path = door.admit().round(1);
+        drop(program.join().unwrap());
+        let options = door.options(dir.path()).image(&path);
+        let program = thread::spawn(move || {
+            let mut worker = Worker::join(options).unwrap();
+            worker.restore::<String>().unwrap_err()
+        });
+        let (mut script, ..) = door.readmit();
+        let error = program.join().unwrap();
+        assert!(matches!(error, Error::State { .. }), "{error:?}");
+        let rest: Vec<_> = std::iter::from_fn(|| script.hear()).collect();
+        assert!(
+            rest.iter()
+                .all(|message| message.state != WorkerState::Running),
+            "{rest:?}"
+        );
+    });
+}
+
+#[test]
+fn kill_and_loss_reach_the_program_at_its_next_safe_point() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.admit();
+        script.say(Body::KillPeer);
+        let (mut worker, answer) = program.join().unwrap();
+        let error = answer.unwrap_err();
+        assert!(
+            matches!(error, Error::Left(WorkerExit::Killed)),
+            "{error:?}"
+        );
+        assert_eq!(error.exit_code(), 0);
+        assert!(matches!(worker.safe_point(&1), Err(Error::AlreadyLeft)));
+        assert_eq!(script.hear(), None);
+
+        let program = until_asked(door.options(dir.path()));
+        drop(door.admit());
+        let (_worker, answer) = program.join().unwrap();
+        let error = answer.unwrap_err();
+        assert!(
+            matches!(error, Error::Left(WorkerExit::CoordinatorLost)),
+            "{error:?}"
+        );
+        assert_eq!(error.exit_code(), 99);
+    });
+}
+
+#[test]
+fn an_order_to_exit_behind_the_checkpoint_is_carried_out_after_the_report() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.admit();
+        script.order(1, true);
+        script.pass_until_writing();
+        script.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
+        let path = script.report();
+        assert_eq!(script.hear(), None);
+        let (_worker, answer) = program.join().unwrap();
+        let error = answer.unwrap_err();
+        assert!(
+            matches!(error, Error::Left(WorkerExit::Checkpointed)),
+            "{error:?}"
+        );
+        assert_eq!(error.exit_code(), 0);
+        image::read(Path::new(&path)).unwrap();
+    });
+}
+
+#[test]
+fn an_image_that_cannot_be_written_makes_the_worker_leave_with_the_reason() {
+    in_every_dialect(|door, dir| {
+        let images = dir.path().join("images");
+        let program = until_asked(door.options(&images));
+        let mut script = door.admit();
+        fs::remove_dir(&images).unwrap();
+        script.order(1, false);
+        script.pass_until_writing();
+        assert_eq!(script.hear(), None, "neither a barrier nor a report");
+        let (_worker, answer) = program.join().unwrap();
+        assert!(matches!(answer, Err(Error::Image(_))), "{answer:?}");
+    });
+}
+
+#[test]
+fn a_barrier_that_is_not_released_in_time_is_named() {
+    in_every_dialect(|door, dir| {
+        let options = door
+            .options(dir.path())
+            .barrier_limit(Duration::from_millis(50));
+        let program = until_asked(options);
+        let mut script = door.admit();
+        script.order(1, false);
+        script.pass("DMT:SUSPEND", WorkerState::PreSuspend, 2);
+        script.arrives("DMT:CHECKPOINT", WorkerState::Suspended);
+        let (_worker, answer) = program.join().unwrap();
+        let error = answer.unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+        assert!(error.to_string().contains("DMT:CHECKPOINT"), "{error}");
+        assert_eq!(script.hear(), None);
+    });
+}
+
+#[test]
+fn joining_is_bounded_and_a_refusal_says_why() {
+    in_every_dialect(|door, dir| {
+        let options = door
+            .options(dir.path())
+            .join_limit(Duration::from_millis(50));
+        let error = Worker::join(options).unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+        drop(door.open());
+
+        let options = door.options(dir.path());
+        let program = thread::spawn(move || Worker::join(options).unwrap_err());
+        let mut script = door.open();
+        script.hear().unwrap();
+        script.say(Body::Reject(Reject::NotRunning));
+        let error = program.join().unwrap();
+        assert!(
+            matches!(
+                error,
+                Error::Rejected {
+                    reason: Reject::NotRunning,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert_eq!(script.hear(), None);
+    });
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let options = Options::new(nobody.unwrap(), Dialect::V5);
+    let error = Worker::join(options).unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+}
+
+#[test]
+fn who_joins_in_the_middle_of_a_checkpoint_takes_part_at_its_first_safe_point() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.open();
+        let hello = script.hear().unwrap();
+        script.computation = hello.from;
+        script.accept(41_000);
+        script.order(3, false);
+        let update = script.hear().unwrap();
+        assert!(
+            matches!(update.body, Body::ProcessAfterExec { .. }),
+            "{update:?}"
+        );
+        // As stock coordinators do behind such an update.
+        script.order(3, false);
+        script.pass_until_writing();
+        script.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
+        script.report();
+        let (_worker, answer) = program.join().unwrap();
+        assert!(
+            matches!(answer, Ok(SafePoint::Checkpointed { generation: 3, .. })),
+            "{answer:?}"
+        );
+    });
+}
+
+#[test]
+fn half_a_message_is_no_reason_to_stop() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.admit();
+        let message = Message::new(
+            UniquePid::NULL,
+            Body::DoCheckpoint(DoCheckpoint {
+                peers: 2,
+                then_exit: false,
+            }),
+        )
+        .in_group(script.computation.with_generation(1));
+        let mut bytes = BytesMut::new();
+        let frame = message.to_frame(door.dialect).unwrap();
+        encode(door.dialect, &frame, &mut bytes).unwrap();
+        for byte in &bytes {
+            script.stream.write_all(&[*byte]).unwrap();
+        }
+        script.arrives("DMT:SUSPEND", WorkerState::PreSuspend);
+        script.stream.shutdown(Shutdown::Both).unwrap();
+        let (_worker, answer) = program.join().unwrap();
+        assert!(
+            matches!(answer, Err(Error::Left(WorkerExit::CoordinatorLost))),
+            "{answer:?}"
+        );
+    });
+}
+
+#[test]
+fn a_safe_point_costs_next_to_nothing_when_nothing_is_asked() {
+    let (door, dir) = (Door::new(Dialect::V5), TempDir::new().unwrap());
+    let options = door.options(dir.path());
+    let program = thread::spawn(move || Worker::join(options).unwrap());
+    let _script = door.admit();
+    let mut worker = program.join().unwrap();
+    let calls = 1_000_000;
+    let start = Instant::now();
+    for state in 0..calls {
+        worker.safe_point(&state).unwrap();
+    }
+    let each = start.elapsed().as_nanos() / calls;
+    println!("{each} ns a safe point");
+    // A system call would cost more, even here, without optimisation.
+    assert!(each < 1_000, "{each} ns a safe point");
+}
