@@ -1,6 +1,7 @@
 //! Start, checkpoint, query and restart DMTCP computations.
 #![forbid(unsafe_code)]
 
+pub mod attempt;
 mod durable;
 mod id_json;
 pub mod image;

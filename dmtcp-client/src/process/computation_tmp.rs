@@ -2,7 +2,7 @@
 
 use std::{
     env, fs, io,
-    os::unix::{ffi::OsStrExt as _, fs::DirBuilderExt as _},
+    os::unix::{ffi::OsStrExt, fs::DirBuilderExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -62,7 +62,7 @@ impl ComputationTmp {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |time| time.subsec_nanos());
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let name = format!("dmtcp-rs-{}-{count}-{moment:08x}", std::process::id());
+            let name = format!("{PREFIX}{}-{count}-{moment:08x}", std::process::id());
             let path = base.join(name);
             let len = path.as_os_str().as_bytes().len();
             if len > Self::MAX_LEN {
@@ -90,6 +90,13 @@ impl ComputationTmp {
         &self.path
     }
 
+    /// Whether `path` is named as these directories are: a record of one can be trusted only so
+    /// far that it never leads to the removal of anything else.
+    pub(crate) fn is_one(path: &Path) -> bool {
+        let name = path.file_name().map(OsStrExt::as_bytes);
+        path.is_absolute() && name.is_some_and(|name| name.starts_with(PREFIX.as_bytes()))
+    }
+
     /// Removes it with all it holds, and says when that fails (dropping cannot).
     ///
     /// # Errors
@@ -113,6 +120,8 @@ impl ComputationTmp {
         }
     }
 }
+
+const PREFIX: &str = "dmtcp-rs-";
 
 impl Drop for ComputationTmp {
     fn drop(&mut self) {

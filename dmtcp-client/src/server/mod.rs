@@ -26,6 +26,7 @@ mod task;
 
 pub use computation::Computation;
 pub use config::ComputationConfig;
+pub use dmtcp_proto::{Event, Interval};
 pub use error::ServerError;
 pub use events::{ComputationEvent, Events};
 pub use processes::NotKilled;

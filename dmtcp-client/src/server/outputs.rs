@@ -101,7 +101,13 @@ impl Driver {
                 computation,
                 images,
             } => {
-                let order = SealRound::new(round, computation, images);
+                let started = self.rounds.started();
+                let order = SealRound {
+                    round,
+                    computation,
+                    started,
+                    images,
+                };
                 let taken = match &self.sealing {
                     Some(thread) if thread.seal(order) => return,
                     Some(_) => SEALER_PANICKED,

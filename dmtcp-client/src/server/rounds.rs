@@ -1,6 +1,6 @@
 //! How the last round ended, so that an answer can say more than the protocol's.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dmtcp_proto::{CommandError, Event, ImageReport, Reply, RoundError};
 
@@ -33,6 +33,7 @@ pub(super) enum Answered {
 /// What is known of the latest round.
 #[derive(Debug, Default)]
 pub(super) struct RoundLog {
+    started: Option<SystemTime>,
     /// Sealed, and not yet told to be complete.
     set: Option<(u64, SealedSet, Duration)>,
     ended: Option<Ended>,
@@ -49,12 +50,18 @@ enum Ended {
 }
 
 impl RoundLog {
+    /// When the latest round began.
+    pub(super) fn started(&self) -> SystemTime {
+        self.started.unwrap_or_else(SystemTime::now)
+    }
+
     pub(super) fn sealed(&mut self, round: u64, set: SealedSet, took: Duration) {
         self.set = Some((round, set, took));
     }
 
     pub(super) fn note(&mut self, event: &Event) {
         match event {
+            Event::CheckpointStarted { .. } => self.started = Some(SystemTime::now()),
             Event::CheckpointComplete {
                 round,
                 generation,

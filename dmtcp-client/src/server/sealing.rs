@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use dmtcp_proto::{ImageReport, UniquePid};
@@ -28,20 +28,10 @@ pub struct SealRound {
     pub round: u64,
     /// The computation, with the round's generation.
     pub computation: UniquePid,
+    /// When the round began.
+    pub started: SystemTime,
     /// One report for each worker of the round.
     pub images: Vec<ImageReport>,
-}
-
-impl SealRound {
-    /// A round to be sealed, for those who seal without a server.
-    #[must_use]
-    pub fn new(round: u64, computation: UniquePid, images: Vec<ImageReport>) -> Self {
-        Self {
-            round,
-            computation,
-            images,
-        }
-    }
 }
 
 /// A set that is complete and durable.

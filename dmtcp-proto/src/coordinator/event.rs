@@ -1,5 +1,6 @@
 //! What a coordinator tells the program that embeds it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -107,7 +108,7 @@ pub enum Event {
 pub enum RoundError {
     /// A worker vanished in the middle.
     #[error("lost {} (real pid {} on {}) while it was {}", .0.program, .0.real_pid, .0.host, .0.state)]
-    PeerLost(WorkerInfo),
+    PeerLost(Box<WorkerInfo>),
     /// The images could not be made a set.
     #[error("the images could not be sealed: {0}")]
     Seal(String),

@@ -1,5 +1,6 @@
 //! One checkpoint round: from the order to the sealed set, or to the reason why there is none.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -219,7 +220,7 @@ impl CoordinatorCore {
             Part::Told if round.is_open() => {
                 round.missing -= 1;
                 if self.roster.is_empty() && round.reports.is_empty() {
-                    self.fail_round(RoundError::PeerLost(info));
+                    self.fail_round(RoundError::PeerLost(Box::new(info)));
                 } else {
                     self.complete_if_reported();
                 }
@@ -229,7 +230,7 @@ impl CoordinatorCore {
                 let reason = if self.kill.is_some() {
                     RoundError::Killed
                 } else {
-                    RoundError::PeerLost(info)
+                    RoundError::PeerLost(Box::new(info))
                 };
                 self.fail_round(reason);
                 // From here on stock workers of one host wait for each other in a barrier of

@@ -1,0 +1,146 @@
+//! What can go wrong with an attempt.
+
+use std::{fmt, io, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    StartError, ToolsError, native,
+    process::{Exit, ProcessError},
+    server::ServerError,
+    set::{SealError, SetError},
+};
+
+/// Why an attempt was not started, or not carried on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AttemptError {
+    /// The embedded coordinator.
+    #[error(transparent)]
+    Server(Box<ServerError>),
+    /// The command line of `dmtcp_launch` or `dmtcp_restart`.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A native worker's command line or image.
+    #[error(transparent)]
+    Native(#[from] native::Error),
+    /// A child process.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The DMTCP programs.
+    #[error(transparent)]
+    Tools(#[from] ToolsError),
+    /// The caller: the set holds images of DMTCP, or the program needs it, and
+    /// [`Attempts::tools`](super::Attempts::tools) names none.
+    #[error("DMTCP's programs are needed and none were given")]
+    NoTools,
+    /// The store of sets.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// A set's images could not be put where a restart finds them.
+    #[error("set {sequence} cannot be laid out for a restart")]
+    Stage {
+        /// The set.
+        sequence: u64,
+        /// Why.
+        source: SealError,
+    },
+    /// There is no set that verifies; start afresh.
+    #[error("there is no good checkpoint set{}", refused_text(.refused))]
+    NoGoodSet {
+        /// What is wrong with those that there are.
+        refused: Vec<SetError>,
+    },
+    /// Sets were good and none of them could be restarted.
+    #[error("no checkpoint set could be restarted{}", failed_text(.failed))]
+    NoRestart {
+        /// Every try, in order.
+        failed: Vec<FailedRestart>,
+    },
+    /// The processes of an earlier attempt do not end.
+    #[error("processes of an earlier attempt are still there")]
+    Leftover {
+        /// What keeps them.
+        source: ProcessError,
+    },
+    /// The environment: a file or directory.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<ServerError> for AttemptError {
+    fn from(error: ServerError) -> Self {
+        Self::Server(Box::new(error))
+    }
+}
+
+/// One try at a restart that did not succeed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FailedRestart {
+    /// The set.
+    pub sequence: u64,
+    /// How long the try took, its processes' end included.
+    pub took: Duration,
+    /// Why.
+    pub reason: RestartFailure,
+}
+
+/// Why a try at a restart did not succeed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RestartFailure {
+    /// It could not even begin.
+    #[error(transparent)]
+    Start(Box<AttemptError>),
+    /// Not all processes were running in time.
+    #[error("after {limit:?} only {running} of {expected} processes were running{}", seen_text(.seen))]
+    TimedOut {
+        /// The bound.
+        limit: Duration,
+        /// Processes that were running.
+        running: usize,
+        /// Processes of the set.
+        expected: usize,
+        /// What the coordinator saw of those that were connected.
+        seen: Vec<String>,
+    },
+    /// A process ended before all were running.
+    #[error("a process ended with {exit} before all were running")]
+    Ended {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// They were running, and at the second look they were not.
+    #[error("the processes were running and did not stay so")]
+    NotStable,
+}
+
+fn refused_text(refused: &[SetError]) -> String {
+    refused.iter().map(|error| format!("; {error}")).collect()
+}
+
+fn failed_text(failed: &[FailedRestart]) -> String {
+    failed.iter().map(|failed| format!("; {failed}")).collect()
+}
+
+fn seen_text(seen: &[String]) -> String {
+    if seen.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", seen.join(", "))
+    }
+}
+
+impl fmt::Display for FailedRestart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "set {}: {}", self.sequence, self.reason)
+    }
+}

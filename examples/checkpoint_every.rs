@@ -1,0 +1,502 @@
+//! Runs a computation, checkpoints it every so often, and goes on from its newest set.
+//!
+//! `cargo run --example checkpoint_every` shows it all in one run, without DMTCP: three worker
+//! processes, a checkpoint every second, SIGKILL for all of them in the middle of their work, a
+//! restart, and a result that proves itself. With a program it does the same for any command
+//! line under DMTCP: kill it as you like and give the same command again.
+
+use dmtcp_client::{
+    Launch, Tools,
+    attempt::{Attempt, AttemptError, Attempts, Program, Recovered},
+    process::{Exit, Stream},
+    server::{ComputationEvent, Event, Interval, Server, ServerError},
+    set::{CheckpointSet, SetStore},
+};
+use dmtcp_examples::{
+    arguments::{self, Options, Request, USAGE},
+    built_in,
+    log::{Log, bytes, seconds},
+    signals,
+};
+use std::{
+    error::Error,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant, UNIX_EPOCH},
+};
+
+/// A complete set was taken and the program was stopped on purpose: run me again.
+const CHECKPOINTED: u8 = 85;
+/// Stopped without a new set; nothing that an earlier set holds is lost.
+const TRY_AGAIN: u8 = 75;
+const CANNOT_START: u8 = 170;
+const CANNOT_RESTART: u8 = 171;
+const USAGE_ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let [mode, index, dir] = &args[..] {
+        if mode == WORKER {
+            return worker(index, dir.as_ref());
+        }
+    }
+    let log = Log::start();
+    let done = match arguments::parse(args) {
+        Ok(Request::Help) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Request::BuiltIn(options)) => run_built_in(&log, &options),
+        Ok(Request::Program(options, program, args)) => run_program(&log, &options, program, args),
+        Err(wrong) => {
+            eprintln!("checkpoint_every: {wrong}\n\n{USAGE}");
+            return ExitCode::from(USAGE_ERROR);
+        }
+    };
+    done.unwrap_or_else(|error| {
+        log.line(format!("error: {}", chain(error.as_ref())));
+        ExitCode::from(CANNOT_START)
+    })
+}
+
+// ------------------------------------------------------------- any program, under DMTCP
+
+fn run_program(
+    log: &Log,
+    options: &Options,
+    program: OsString,
+    args: Vec<OsString>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let tools = match Tools::find(options.dmtcp_bin.as_deref()) {
+        Ok(tools) => tools,
+        Err(error) => {
+            eprintln!("checkpoint_every: {error}\n");
+            eprintln!("To see it work without DMTCP: cargo run --example checkpoint_every");
+            return Ok(ExitCode::from(USAGE_ERROR));
+        }
+    };
+    let signals = signals::receive()?;
+    let dir = options.dir.clone().unwrap_or_else(|| default_dir(&program));
+    let finished = dir.join("finished");
+    if let Ok(code) = fs::read_to_string(&finished) {
+        let code = code.trim().parse().unwrap_or(0);
+        log.line(format!(
+            "it has ended before, with exit code {code}; remove {} to run it again",
+            dir.display()
+        ));
+        return Ok(ExitCode::from(code));
+    }
+    log.line(format!(
+        "DMTCP {} in {}",
+        tools.version()?.text,
+        tools.dir().display()
+    ));
+
+    let server = Server::start()?;
+    let interval = options.interval.unwrap_or(Duration::from_secs(60));
+    let attempts = Attempts::open(&server, &dir)?
+        .tools(tools.clone())
+        .interval(Interval::Every(interval));
+    let attempt = match attempts.restart() {
+        Ok(recovered) => tell_recovered(log, recovered),
+        Err(AttemptError::NoGoodSet { refused }) => {
+            for error in refused {
+                log.line(format!("passed over: {}", chain(&error)));
+            }
+            let launch = Launch::new(&tools, &program)
+                .args(args)
+                .gzip(options.gzip)
+                .stdin(Stream::Null);
+            let attempt = attempts.start([Program::from(launch)])?;
+            log.line(format!(
+                "started {} on port {}",
+                program.to_string_lossy(),
+                attempt.computation().port()
+            ));
+            attempt
+        }
+        Err(error) => {
+            log.line(format!("error: {}", chain(&error)));
+            return Ok(ExitCode::from(CANNOT_RESTART));
+        }
+    };
+    log.line(format!(
+        "a checkpoint every {} in {}; Ctrl-C: one last one, then stop",
+        seconds(interval),
+        dir.display()
+    ));
+
+    let exit = match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
+        Ending::Finished(exit) => exit,
+        Ending::Signal(signal) => return stop(log, attempt, &signals, signal),
+    };
+    drop(attempt);
+    log.line(format!("the program ended: {exit}"));
+    let code = u8::try_from(exit.shell_code()).unwrap_or(u8::MAX);
+    write_aside(&finished, &code.to_string())?;
+    Ok(ExitCode::from(code))
+}
+
+fn tell_recovered(log: &Log, recovered: Recovered) -> Attempt {
+    let Recovered {
+        attempt,
+        set,
+        took,
+        failed,
+        refused,
+        ..
+    } = recovered;
+    for error in refused {
+        log.line(format!("passed over: {}", chain(&error)));
+    }
+    for failure in failed {
+        log.line(format!(
+            "a restart failed after {}: {failure}",
+            seconds(failure.took)
+        ));
+    }
+    log.line(format!(
+        "restarted from set {} ({} images, {}, {} old): all processes running after {}",
+        set.sequence(),
+        set.images().len(),
+        bytes(set.total_bytes()),
+        seconds(age(&set)),
+        seconds(took),
+    ));
+    attempt
+}
+
+fn age(set: &CheckpointSet) -> Duration {
+    let created = UNIX_EPOCH + Duration::from_millis(set.manifest().created_unix_ms);
+    created.elapsed().unwrap_or_default()
+}
+
+/// How watching a computation ended.
+enum Ending {
+    Finished(Exit),
+    Signal(i32),
+}
+
+/// Tells what happens until the computation ends or somebody wants to stop it.
+fn watch(
+    log: &Log,
+    attempt: &Attempt,
+    signals: &Receiver<i32>,
+    store: &SetStore,
+    keep: usize,
+) -> Result<Ending, Box<dyn Error>> {
+    let events = attempt.computation().events();
+    loop {
+        if let Ok(signal) = signals.try_recv() {
+            return Ok(Ending::Signal(signal));
+        }
+        if let Some(exits) = attempt.finished()? {
+            return Ok(Ending::Finished(
+                exits.first().copied().unwrap_or(Exit::Code(0)),
+            ));
+        }
+        let event = match events.recv_timeout(Duration::from_millis(100)) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Err("the coordinator has ended".into()),
+        };
+        tell(log, &event);
+        if matches!(event, ComputationEvent::SetSealed { .. }) && keep > 0 {
+            match store.prune(keep) {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => log.line(format!("removed sets {removed:?}, {keep} kept")),
+                Err(error) => log.line(format!("cannot remove old sets: {}", chain(&error))),
+            }
+        }
+    }
+}
+
+fn tell(log: &Log, event: &ComputationEvent) {
+    match event {
+        ComputationEvent::Coordinator(Event::CheckpointStarted { round, workers, .. }) => {
+            log.line(format!("checkpoint {round} of {workers} processes …"));
+        }
+        ComputationEvent::Coordinator(Event::CheckpointFailed { round, reason, .. }) => {
+            log.line(format!("checkpoint {round} FAILED: {reason}"));
+        }
+        ComputationEvent::SetSealed { set, took, .. } => {
+            let size = CheckpointSet::open(&set.directory).map_or(0, |set| set.total_bytes());
+            log.line(format!(
+                "set {} is sealed: {}, sealing took {}",
+                set.sequence,
+                bytes(size),
+                seconds(*took)
+            ));
+        }
+        ComputationEvent::ProcessKilled(worker) => {
+            log.line(format!(
+                "killed {} (pid {}): no message could free it",
+                worker.program, worker.real_pid
+            ));
+        }
+        ComputationEvent::ProcessSpared { worker, reason } => {
+            log.line(format!(
+                "{} (pid {}) is stuck and was left alone: {reason}",
+                worker.program, worker.real_pid
+            ));
+        }
+        ComputationEvent::Lagged(count) => log.line(format!("{count} events were missed")),
+        _ => {}
+    }
+}
+
+/// One last checkpoint, then the end. A second signal ends it without.
+fn stop(
+    log: &Log,
+    attempt: Attempt,
+    signals: &Receiver<i32>,
+    signal: i32,
+) -> Result<ExitCode, Box<dyn Error>> {
+    log.line(format!(
+        "signal {signal}: one last checkpoint, then stop; once more: stop at once"
+    ));
+    let computation = attempt.computation().clone();
+    let limit = Duration::from_secs(3600);
+    let last = std::thread::spawn(move || {
+        let end = Instant::now() + limit;
+        loop {
+            match computation.checkpoint_and_kill(end.saturating_duration_since(Instant::now())) {
+                // Another one is under way, or a process is just starting.
+                Err(ServerError::Busy { .. } | ServerError::NotRunning) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                outcome => return outcome,
+            }
+        }
+    });
+    while !last.is_finished() {
+        if signals.recv_timeout(Duration::from_millis(20)).is_ok() {
+            log.line("stopped at once, without a last checkpoint");
+            attempt.kill()?;
+            return Ok(ExitCode::from(
+                u8::try_from(128 + signal).unwrap_or(TRY_AGAIN),
+            ));
+        }
+        if attempt
+            .finished()?
+            .is_some_and(|exits| exits.contains(&Exit::Code(0)))
+            && !last.is_finished()
+        {
+            // It ended by itself before the checkpoint could begin; what it answers says so.
+            continue;
+        }
+    }
+    let code = match last.join() {
+        Ok(Ok(sealed)) => {
+            let number = sealed.set.map_or(0, |set| set.sequence);
+            log.line(format!("set {number} is sealed; the same command goes on from it (exit code {CHECKPOINTED})"));
+            CHECKPOINTED
+        }
+        Ok(Err(error)) => {
+            log.line(format!("no last checkpoint: {}", chain(&error)));
+            TRY_AGAIN
+        }
+        Err(_) => TRY_AGAIN,
+    };
+    attempt.stop(Duration::from_secs(5))?;
+    Ok(ExitCode::from(code))
+}
+
+fn default_dir(program: &OsString) -> PathBuf {
+    let name = Path::new(program).file_name().unwrap_or(program);
+    let mut dir = OsString::from("checkpoint_every-");
+    dir.push(name);
+    dir.into()
+}
+
+fn write_aside(path: &Path, text: &str) -> io::Result<()> {
+    let aside = path.with_extension("partial");
+    fs::write(&aside, text)?;
+    fs::File::open(&aside)?.sync_all()?;
+    fs::rename(&aside, path)
+}
+
+// ------------------------------------------------------------- the built-in computation
+
+/// How a worker process of the built-in computation is told that it is one.
+const WORKER: &str = "--worker-of-the-built-in-computation";
+/// Sets after which everything is killed.
+const SETS_BEFORE_KILL: usize = 3;
+
+fn worker(index: &OsString, dir: &Path) -> ExitCode {
+    let index = index
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    match built_in::worker(index, dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("worker {index}: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line of the closing table.
+struct Row {
+    sequence: u64,
+    size: u64,
+    sealing: Duration,
+    at: Duration,
+}
+
+fn run_built_in(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    let temporary = tempfile::tempdir()?;
+    let dir = options.dir.as_deref().unwrap_or_else(|| temporary.path());
+    fs::create_dir_all(dir)?;
+    let interval = options.interval.unwrap_or(Duration::from_secs(1));
+    let signals = signals::receive()?;
+    let server = Server::start()?;
+    let attempts = Attempts::open(&server, dir)?.interval(Interval::Every(interval));
+
+    let program = std::env::current_exe()?;
+    let workers = (0..built_in::WORKERS).map(|index| {
+        let mut command = Command::new(&program);
+        command.arg(WORKER).arg(index.to_string()).arg(dir);
+        Program::from(command)
+    });
+    let attempt = attempts.start(workers)?;
+    log.line(format!(
+        "{} worker processes on port {}; a checkpoint every {}, sets in {}",
+        built_in::WORKERS,
+        attempt.computation().port(),
+        seconds(interval),
+        dir.display(),
+    ));
+
+    let mut rows = Vec::new();
+    let events = attempt.computation().events();
+    while rows.len() < SETS_BEFORE_KILL {
+        if let Ok(signal) = signals.try_recv() {
+            return Err(format!("stopped by signal {signal}").into());
+        }
+        if attempt.finished()?.is_some() {
+            return Err("the workers ended before they could be killed".into());
+        }
+        let Ok(event) = events.recv_timeout(Duration::from_millis(100)) else {
+            continue;
+        };
+        tell(log, &event);
+        if let ComputationEvent::SetSealed { set, took, .. } = event {
+            let size = CheckpointSet::open(&set.directory)?.total_bytes();
+            rows.push(Row {
+                sequence: set.sequence,
+                size,
+                sealing: took,
+                at: log.elapsed(),
+            });
+        }
+    }
+    // Somewhere between two checkpoints.
+    std::thread::sleep(interval / 3);
+    attempt.kill()?;
+    let killed_at = log.elapsed();
+    let before = all_progress(dir)?;
+    log.line(format!(
+        "killed all of them (SIGKILL) after {} of {} terms",
+        terms(&before),
+        built_in::TERMS
+    ));
+
+    let restart = log.elapsed();
+    let attempt = tell_recovered(log, attempts.restart()?);
+    let downtime = log.elapsed().saturating_sub(killed_at);
+    log.line(format!(
+        "running again {} after the kill",
+        seconds(downtime)
+    ));
+    let exits = match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
+        Ending::Finished(_) => attempt.exits()?,
+        Ending::Signal(signal) => return Err(format!("stopped by signal {signal}").into()),
+    };
+    let after = all_progress(dir)?;
+    let result = after
+        .iter()
+        .try_fold(0u64, |sum, worker| Some(sum.wrapping_add(worker.result?)));
+    let lost: u64 = before
+        .iter()
+        .zip(&after)
+        .map(|(before, after)| before.terms - after.restored)
+        .sum();
+
+    println!("\n set        size    sealed at   sealing took");
+    for row in &rows {
+        let Row {
+            sequence,
+            size,
+            sealing,
+            at,
+        } = row;
+        println!(
+            "{sequence:4} {:>11} {:>12} {:>14}",
+            bytes(*size),
+            seconds(*at),
+            seconds(*sealing)
+        );
+    }
+    let last_set = rows.last().map_or(Duration::ZERO, |row| row.at);
+    println!("\n killed at            {}", seconds(killed_at));
+    println!(
+        " running again after  {} (restart {})",
+        seconds(downtime),
+        seconds(
+            log.elapsed()
+                .min(restart + downtime)
+                .saturating_sub(restart)
+        )
+    );
+    println!(
+        " work lost            {lost} of {} terms, all since the last set {} before the kill",
+        built_in::TERMS,
+        seconds(killed_at.saturating_sub(last_set))
+    );
+    println!(
+        " result               {} (expected {:x})",
+        result.map_or_else(|| "none".to_owned(), |sum| format!("{sum:x}")),
+        built_in::expected()
+    );
+    let right = result == Some(built_in::expected())
+        && exits.iter().all(|exit| *exit == Some(Exit::Code(0)));
+    println!(
+        " {}",
+        if right {
+            "the result is right"
+        } else {
+            "THE RESULT IS WRONG"
+        }
+    );
+    Ok(if right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn all_progress(dir: &Path) -> io::Result<Vec<built_in::Progress>> {
+    (0..built_in::WORKERS)
+        .map(|index| built_in::progress(index, dir))
+        .collect()
+}
+
+fn terms(progress: &[built_in::Progress]) -> u64 {
+    progress.iter().map(|worker| worker.terms).sum()
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,1 +1,0 @@
-//! Shared by nothing: the examples stand beside this file.
