@@ -16,7 +16,7 @@ use dmtcp_examples::{
     arguments::{self, Options, Request, USAGE},
     built_in,
     log::{Log, bytes, seconds},
-    signals,
+    signals::{self, SIGINT},
 };
 use std::{
     error::Error,
@@ -248,7 +248,7 @@ fn tell(log: &Log, event: &ComputationEvent) {
     }
 }
 
-/// One last checkpoint, then the end. A second signal ends it without.
+/// One last checkpoint, then the end. A further Ctrl-C ends it without.
 fn stop(
     log: &Log,
     attempt: Attempt,
@@ -256,7 +256,7 @@ fn stop(
     signal: i32,
 ) -> Result<ExitCode, Box<dyn Error>> {
     log.line(format!(
-        "signal {signal}: one last checkpoint, then stop; once more: stop at once"
+        "signal {signal}: one last checkpoint, then stop (Ctrl-C: stop at once)"
     ));
     let computation = attempt.computation().clone();
     let limit = Duration::from_secs(3600);
@@ -273,20 +273,11 @@ fn stop(
         }
     });
     while !last.is_finished() {
-        if signals.recv_timeout(Duration::from_millis(20)).is_ok() {
+        // Schedulers send SIGTERM more than once; only somebody at a keyboard means it.
+        if signals.recv_timeout(Duration::from_millis(20)) == Ok(SIGINT) {
             log.line("stopped at once, without a last checkpoint");
             attempt.kill()?;
-            return Ok(ExitCode::from(
-                u8::try_from(128 + signal).unwrap_or(TRY_AGAIN),
-            ));
-        }
-        if attempt
-            .finished()?
-            .is_some_and(|exits| exits.contains(&Exit::Code(0)))
-            && !last.is_finished()
-        {
-            // It ended by itself before the checkpoint could begin; what it answers says so.
-            continue;
+            return Ok(ExitCode::from(128 + SIGINT as u8));
         }
     }
     let code = match last.join() {

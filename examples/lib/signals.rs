@@ -1,9 +1,7 @@
 //! Ctrl-C and SIGTERM, noticed without a handler that does anything.
 
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
+pub use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::{io, sync::mpsc, thread};
 
 /// A receiver of the signal numbers that arrive from now on: SIGINT and SIGTERM.
