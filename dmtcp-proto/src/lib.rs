@@ -8,6 +8,7 @@ mod command;
 mod coordinator;
 mod dialect;
 mod error;
+mod exchange;
 mod ids;
 mod interval;
 mod kind;
@@ -18,7 +19,7 @@ mod text;
 mod time;
 mod wire;
 mod worker;
-mod worker_list;
+pub mod worker_list;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
 pub use coordinator::{
@@ -26,6 +27,7 @@ pub use coordinator::{
 };
 pub use dialect::{Candidates, Dialect};
 pub use error::{CommandError, DecodeError, EncodeError, Expected};
+pub use exchange::{Exchange, ExchangeError, Step};
 pub use ids::{ConnId, ParseUniquePidError, RequestId, UniquePid};
 pub use interval::Interval;
 pub use kind::Kind;
@@ -42,3 +44,4 @@ pub use worker::{
     Entry, Finished, Stage, WorkerConfig, WorkerCore, WorkerExit, WorkerInput, WorkerOutput,
     WorkerOutputs,
 };
+pub use worker_list::WorkerListError;
