@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attempt;
+pub mod coordinator;
 mod durable;
 mod id_json;
 pub mod image;

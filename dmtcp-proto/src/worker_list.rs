@@ -2,7 +2,7 @@
 //!
 //! One header, one row a worker, one empty line. The text has no escapes, so rows are read from
 //! their right end, where the fields are simple; program names may contain anything but a line
-//! break. [`write`] replaces what would make its own rows ambiguous; stock coordinators do not.
+//! break. [`write`](write()) replaces what would make its own rows ambiguous; stock coordinators do not.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;

@@ -1,0 +1,326 @@
+//! Checkpoints that are answered when they are over.
+//!
+//! Where the coordinator answers at the end, that answer counts, and the worker list is watched
+//! beside it: a stock coordinator forgets who waits when the computation dies or somebody else
+//! asks. Where it does not, the list alone is watched, closely, and the answer says so.
+
+use std::time::Duration;
+
+use dmtcp_proto::{
+    AfterCheckpoint, Checkpointed, Command, CommandError, Reply, UniquePid, WorkerInfo,
+};
+
+use super::Coordinator;
+use super::call::Call;
+use super::deadline::Deadline;
+use super::error::Error;
+use super::round_watch::{Ending, Progress, RoundWatch};
+
+/// A checkpoint that is over, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointReport {
+    /// Workers that were connected when it began or ended, whichever the coordinator tells.
+    pub peers: u32,
+    /// How its end is known.
+    pub evidence: Evidence,
+}
+
+/// How the end of a checkpoint is known. Neither says that the images are whole and on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// The coordinator said that every worker has reported its image.
+    CoordinatorReply,
+    /// It did not say. Every worker was seen stopped for the checkpoint and then running again
+    /// or, if it was to exit, seen with its image written and then gone.
+    Observed {
+        /// How many worker lists this rests on.
+        lists: u32,
+    },
+}
+
+impl Coordinator {
+    /// Checkpoints the whole computation and waits for its end.
+    ///
+    /// What stands at the end, and what does not, is in [`Evidence`]. `limit` covers everything;
+    /// the [timeout](Self::timeout) of the handle bounds the single questions within it.
+    ///
+    /// A computation that is starting, restarting or in another checkpoint is waited for, one
+    /// without any worker for 5 s.
+    ///
+    /// On the development head, two programs that ask for this at the same moment disturb each
+    /// other: the second is refused and the first is forgotten. The state is looked at before
+    /// asking, which leaves a window of a millisecond; whoever is forgotten nevertheless gets the
+    /// answer, as [`Evidence::Observed`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CheckpointTimedOut`]: the round goes on, and nothing can stop it.
+    /// [`Error::WorkerLost`], [`Error::ComputationEnded`], [`Error::CheckpointFailed`]: there
+    /// will be no complete set. [`Error::Command`]: refused until `limit` was over, or no workers.
+    pub fn checkpoint(&self, limit: Duration) -> Result<CheckpointReport, Error> {
+        let deadline = Deadline::after(limit);
+        let mut refusal = None;
+        loop {
+            let workers = match self.wait_until_running(deadline) {
+                Ok(workers) => workers,
+                Err(error) if deadline.has_passed() => return Err(refusal.unwrap_or(error)),
+                Err(error) => return Err(error),
+            };
+            let mut watch = RoundWatch::new(Ending::Resume, workers);
+            match self.ask_and_watch(deadline, &mut watch) {
+                Err(error) if is_refusal(&error) => {
+                    if watch.has_begun() {
+                        return Err(Error::CheckpointFailed { addr: self.addr });
+                    }
+                    refusal = Some(error);
+                    deadline.pause(RETRY);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Checkpoints the whole computation, lets the workers exit behind it, and waits until they
+    /// are gone.
+    ///
+    /// No coordinator answers at the end of such a checkpoint, so the evidence is always
+    /// [`Evidence::Observed`]. Waits like [`checkpoint`](Self::checkpoint) before it asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`checkpoint`](Self::checkpoint), and: [`Error::Unconfirmed`], the workers are gone and
+    /// their images may or may not be whole; [`Error::WorkersRemain`], some did not exit;
+    /// [`Error::RefusedButArmed`].
+    pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<CheckpointReport, Error> {
+        let deadline = Deadline::after(limit);
+        let mut armed = false;
+        loop {
+            let workers = match self.wait_until_running(deadline) {
+                Err(_) if armed && deadline.has_passed() => {
+                    return Err(Error::RefusedButArmed { addr: self.addr });
+                }
+                outcome => outcome?,
+            };
+            let command = Command::Checkpoint(AfterCheckpoint::KillWorkers);
+            match self.ask(command, deadline) {
+                Ok(Reply::Started { peers }) => {
+                    let mut watch = RoundWatch::new(Ending::Exit, workers);
+                    return self.observe(deadline, peers, &mut watch);
+                }
+                Ok(_) => return Err(self.wrong_reply()),
+                Err(error) if is_refusal(&error) => {
+                    armed = true;
+                    deadline.pause(RETRY);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The workers, once there are some and all of them run.
+    fn wait_until_running(&self, deadline: Deadline) -> Result<Vec<WorkerInfo>, Error> {
+        let start_grace = deadline.at_most(START_GRACE);
+        loop {
+            let status = self.ask_status(deadline)?;
+            if status.running {
+                return Ok(self.ask_workers(deadline)?.0);
+            }
+            // Another look would come too late to be answered.
+            let last = deadline.remaining().is_none_or(|left| left <= RETRY);
+            if status.peers == 0 && (last || start_grace.has_passed()) {
+                return Err(Error::Command {
+                    addr: self.addr,
+                    source: CommandError::NotRunning,
+                });
+            }
+            if last {
+                return Err(Error::CheckpointTimedOut {
+                    addr: self.addr,
+                    limit: deadline.limit(),
+                    begun: false,
+                    // The limit is over; what the list adds is worth a moment more.
+                    workers: self
+                        .ask_workers(Deadline::after(RETRY))
+                        .map(|(workers, _)| workers)
+                        .unwrap_or_default(),
+                });
+            }
+            deadline.pause(RETRY);
+        }
+    }
+
+    /// Asks for a checkpoint with its answer at the end, and watches the workers meanwhile.
+    fn ask_and_watch(
+        &self,
+        deadline: Deadline,
+        watch: &mut RoundWatch,
+    ) -> Result<CheckpointReport, Error> {
+        let command = Command::Checkpoint(AfterCheckpoint::ReplyWhenDone);
+        let mut call = Call::new(self.addr, self.dialect, command, deadline);
+        // What was seen, and until when an answer may still overrule it.
+        let mut seen: Option<(Progress, Deadline)> = None;
+        let asked = Deadline::after(deadline.limit());
+        loop {
+            let pace = asked.elapsed() / 10;
+            let pace = pace.clamp(Duration::from_millis(10), Duration::from_millis(500));
+            match call.advance(deadline.at_most(pace))? {
+                None => {}
+                Some(Ok(Reply::Checkpointed(done))) => return self.confirm(deadline, done, watch),
+                Some(Ok(Reply::Started { peers })) => {
+                    return self.observe(deadline, peers, watch);
+                }
+                Some(Ok(_)) => return Err(self.wrong_reply()),
+                Some(Err(error)) => {
+                    // What was seen says more than a refusal.
+                    if let Some((progress, _)) = seen {
+                        self.verdict(progress, 0, watch)?;
+                    }
+                    return Err(Error::from_exchange(self.addr, error));
+                }
+            }
+            if deadline.has_passed() {
+                return Err(self.out_of_time(deadline, watch));
+            }
+            match seen.take() {
+                Some((progress, grace)) if grace.has_passed() => {
+                    let peers = u32::try_from(watch.stopped()).unwrap_or(u32::MAX);
+                    return self.verdict(progress, peers, watch);
+                }
+                Some(waiting) => seen = Some(waiting),
+                None => {
+                    // If the coordinator is gone, the connection that waits will tell.
+                    let listed = self.ask_workers(deadline.at_most(WATCH_LIMIT));
+                    if let Ok((workers, computation)) = listed {
+                        seen = overrules(watch.see(workers), computation)
+                            .map(|progress| (progress, deadline.at_most(ANSWER_GRACE)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the coordinator's answer can be true.
+    fn confirm(
+        &self,
+        deadline: Deadline,
+        done: Checkpointed,
+        watch: &mut RoundWatch,
+    ) -> Result<CheckpointReport, Error> {
+        let stopped = u32::try_from(watch.stopped()).unwrap_or(u32::MAX);
+        // The development head releases the others when a worker dies at a barrier, and calls
+        // the checkpoint complete. 3.0.0 does not tell how many there were.
+        if done.peers != 0 && done.peers < stopped {
+            let (workers, _) = self.ask_workers(deadline)?;
+            watch.see(workers);
+            if let Some(worker) = watch.missing() {
+                return Err(self.lost(worker.clone()));
+            }
+        }
+        Ok(CheckpointReport {
+            peers: if done.peers == 0 { stopped } else { done.peers },
+            evidence: Evidence::CoordinatorReply,
+        })
+    }
+
+    /// Watches a round that has begun until it is over.
+    fn observe(
+        &self,
+        deadline: Deadline,
+        peers: u32,
+        watch: &mut RoundWatch,
+    ) -> Result<CheckpointReport, Error> {
+        let begun = Deadline::after(deadline.limit());
+        loop {
+            let workers = match self.listed_or_gone(deadline) {
+                Ok(workers) => workers,
+                Err(error) if !deadline.has_passed() => return Err(error),
+                Err(_) => None,
+            };
+            if deadline.has_passed() {
+                return Err(self.out_of_time(deadline, watch));
+            }
+            match watch.see(workers.unwrap_or_default()) {
+                Progress::Waiting => deadline.pause(pace(begun.elapsed(), watch)),
+                progress => return self.verdict(progress, peers, watch),
+            }
+        }
+    }
+
+    fn verdict(
+        &self,
+        progress: Progress,
+        peers: u32,
+        watch: &RoundWatch,
+    ) -> Result<CheckpointReport, Error> {
+        let addr = self.addr;
+        match progress {
+            Progress::Complete => Ok(CheckpointReport {
+                peers,
+                evidence: Evidence::Observed {
+                    lists: watch.lists(),
+                },
+            }),
+            Progress::Lost(worker) => Err(self.lost(worker)),
+            Progress::Ended | Progress::Waiting => Err(Error::ComputationEnded { addr }),
+            Progress::Unseen(unseen) => Err(Error::Unconfirmed { addr, unseen }),
+            Progress::Survived(workers) => Err(Error::WorkersRemain { addr, workers }),
+        }
+    }
+
+    fn lost(&self, worker: WorkerInfo) -> Error {
+        Error::WorkerLost {
+            addr: self.addr,
+            worker: Box::new(worker),
+        }
+    }
+
+    fn out_of_time(&self, deadline: Deadline, watch: &RoundWatch) -> Error {
+        Error::CheckpointTimedOut {
+            addr: self.addr,
+            limit: deadline.limit(),
+            begun: watch.has_begun(),
+            workers: watch.listed().to_vec(),
+        }
+    }
+}
+
+/// What ends the wait for an answer if none comes soon.
+///
+/// A stock coordinator answers before the workers run again, so when they do, nobody will. This
+/// library's coordinator, the one that names the computation, answers when the set is sealed,
+/// and in every other case too.
+fn overrules(progress: Progress, computation: Option<UniquePid>) -> Option<Progress> {
+    match progress {
+        Progress::Waiting => None,
+        Progress::Complete if computation.is_some() => None,
+        other => Some(other),
+    }
+}
+
+/// Time between two lists, when nothing else tells of the end. Short while it matters: from
+/// the last image to the exit of its worker a stock coordinator takes about 40 ms.
+fn pace(elapsed: Duration, watch: &RoundWatch) -> Duration {
+    let longest = if watch.is_urgent() { 10 } else { 100 };
+    (elapsed / 20).clamp(Duration::from_millis(5), Duration::from_millis(longest))
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Command {
+            source: CommandError::NotRunning,
+            ..
+        }
+    )
+}
+
+/// How long a coordinator without any worker is given to get one.
+const START_GRACE: Duration = Duration::from_secs(5);
+/// Between two looks at a computation that is not ready.
+const RETRY: Duration = Duration::from_millis(20);
+/// The longest a question beside a waiting one may take.
+const WATCH_LIMIT: Duration = Duration::from_secs(2);
+/// How long an answer that was sent before we looked may take to reach us.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);

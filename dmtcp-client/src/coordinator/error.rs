@@ -1,0 +1,197 @@
+//! Why a call to a coordinator failed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dmtcp_proto::{CommandError, ExchangeError, Interval, WorkerInfo};
+
+/// Why a call to a coordinator failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The environment names no usable address.
+    #[error("{variable}={value:?} is not {expected}")]
+    Environment {
+        /// The variable.
+        variable: &'static str,
+        /// Its value, or the default that stood in for it.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+        /// Why the host has no address, where it is a host.
+        source: Option<io::Error>,
+    },
+    /// Nobody listens there, or the host cannot be reached.
+    #[error("cannot reach a coordinator at {addr}")]
+    Connect {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke in a way that says nothing about the coordinator.
+    #[error("the connection to the coordinator at {addr} failed")]
+    Io {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The coordinator did not do its part in time.
+    ///
+    /// Stock coordinators serve nobody while one connection has sent less than a message; a
+    /// coordinator that accepts and does not answer is most likely blocked by somebody else's.
+    #[error("waited {limit:?} for {awaited} of the coordinator at {addr}")]
+    TimedOut {
+        /// Where.
+        addr: SocketAddr,
+        /// What was waited for.
+        awaited: &'static str,
+        /// How long the whole call was allowed to take.
+        limit: Duration,
+    },
+    /// The coordinator understood, and did not carry it out.
+    #[error("the coordinator at {addr} refused")]
+    Command {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: CommandError,
+    },
+    /// What came back is no answer.
+    #[error("no usable answer from {addr}")]
+    Exchange {
+        /// Where.
+        addr: SocketAddr,
+        /// What is wrong with it.
+        source: ExchangeError,
+    },
+    /// The end of the checkpoint was not seen in time. The round goes on: the protocol cannot
+    /// stop one.
+    #[error("no end of the checkpoint within {limit:?}; {}", standing(.begun, .workers))]
+    CheckpointTimedOut {
+        /// Where.
+        addr: SocketAddr,
+        /// How long the whole call was allowed to take.
+        limit: Duration,
+        /// Whether the workers had been seen to begin.
+        begun: bool,
+        /// The workers when last listed.
+        workers: Vec<WorkerInfo>,
+    },
+    /// The coordinator took the checkpoint on and gave it up.
+    #[error("the coordinator at {addr} began the checkpoint and did not complete it")]
+    CheckpointFailed {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// A worker vanished in the middle of the checkpoint. There is no complete set, and the
+    /// other workers of its host may never run again: kill them by their pids.
+    #[error(
+        "lost {} (real pid {} on {}) while it was {}; the other workers may be stuck for good",
+        .worker.program, .worker.real_pid, .worker.host, .worker.state
+    )]
+    WorkerLost {
+        /// Where the coordinator is.
+        addr: SocketAddr,
+        /// The worker, as it was last seen.
+        worker: Box<WorkerInfo>,
+    },
+    /// All workers vanished before the checkpoint was complete.
+    #[error("the computation ended before its checkpoint was complete")]
+    ComputationEnded {
+        /// Where the coordinator is.
+        addr: SocketAddr,
+    },
+    /// All workers are gone, as they should be, but not all of them were seen to have written
+    /// their images. They may be there and whole: verify them before using or discarding them.
+    #[error(
+        "the workers exited, but {} of them were not seen to have written their images",
+        .unseen.len()
+    )]
+    Unconfirmed {
+        /// Where the coordinator is.
+        addr: SocketAddr,
+        /// Those not seen, as they were last seen.
+        unseen: Vec<WorkerInfo>,
+    },
+    /// A checkpoint that was to kill the workers was refused, and a stock coordinator remembers
+    /// the killing: the next checkpoint, whoever asks for it, will kill them.
+    #[error(
+        "the coordinator at {addr} refused, but will kill the workers behind the next checkpoint"
+    )]
+    RefusedButArmed {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// The coordinator said yes to an interval and did not take it: 3.1.1 to 4.2.0 never do.
+    /// Set it when the coordinator or the program is started (`-i`).
+    #[error(
+        "the coordinator at {addr} ignored the interval: asked for {asked:?}, it has {found:?}"
+    )]
+    IntervalIgnored {
+        /// Where.
+        addr: SocketAddr,
+        /// What was asked for.
+        asked: Interval,
+        /// What the coordinator says it has; `Unchanged`: it does not say (3.1.1).
+        found: Interval,
+    },
+    /// Workers that should have exited are still there. A stock coordinator turns away every new
+    /// one meanwhile: kill these by their pids.
+    #[error("{} workers are still there: {}", .workers.len(), names(.workers))]
+    WorkersRemain {
+        /// Where the coordinator is.
+        addr: SocketAddr,
+        /// The workers.
+        workers: Vec<WorkerInfo>,
+    },
+    /// The coordinator closed the connection as if it would end, and still listens: it most
+    /// likely speaks another dialect.
+    #[error("the coordinator at {addr} still listens after it was told to quit")]
+    StillListening {
+        /// Where.
+        addr: SocketAddr,
+    },
+}
+
+impl Error {
+    pub(super) fn from_exchange(addr: SocketAddr, error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Command(source) => Self::Command { addr, source },
+            source => Self::Exchange { addr, source },
+        }
+    }
+}
+
+fn standing(begun: &bool, workers: &[WorkerInfo]) -> String {
+    let begun = if *begun {
+        "it goes on"
+    } else {
+        "it was not seen to begin"
+    };
+    format!("{begun}; workers: {}", names(workers))
+}
+
+/// The first few workers, in words.
+fn names(workers: &[WorkerInfo]) -> String {
+    const SHOWN: usize = 5;
+    if workers.is_empty() {
+        return "none".to_owned();
+    }
+    let mut names: Vec<String> = workers
+        .iter()
+        .take(SHOWN)
+        .map(|w| {
+            format!(
+                "{} (real pid {} on {}) {}",
+                w.program, w.real_pid, w.host, w.state
+            )
+        })
+        .collect();
+    if workers.len() > SHOWN {
+        names.push(format!("and {} more", workers.len() - SHOWN));
+    }
+    names.join(", ")
+}

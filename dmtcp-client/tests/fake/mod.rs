@@ -1,0 +1,194 @@
+//! A scripted coordinator: real sockets, captured answers, any misbehaviour.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use bytes::BytesMut;
+use dmtcp_client::coordinator::Coordinator;
+use dmtcp_proto::{
+    Body, Decoder, Dialect, Frame, Limits, Message, UniquePid, Verb, WorkerInfo, WorkerState,
+    encode, worker_list,
+};
+
+/// What the script does with a command.
+pub(crate) enum Answer {
+    /// Sends these bytes and closes.
+    Send(Vec<u8>),
+    /// Sends these bytes and keeps the connection open.
+    Stall(Vec<u8>),
+    /// Sends one byte after the other, slowly, for ever.
+    Dribble(Vec<u8>),
+    /// Sends `held` to the connections kept open so far, closes them, and answers this one.
+    Release { held: Vec<u8>, this: Vec<u8> },
+}
+
+/// Listens until it is dropped.
+pub(crate) struct Fake {
+    pub(crate) dialect: Dialect,
+    addr: SocketAddr,
+    verbs: Arc<Mutex<Vec<Verb>>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Fake {
+    pub(crate) fn start(
+        dialect: Dialect,
+        mut script: impl FnMut(Verb) -> Answer + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let verbs = Arc::new(Mutex::new(Vec::new()));
+        let over = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (verbs, over) = (verbs.clone(), over.clone());
+            move || {
+                let mut held = Vec::new();
+                while let Ok((mut stream, _)) = listener.accept() {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let Some(verb) = command(dialect, &mut stream) else {
+                        continue;
+                    };
+                    verbs.lock().unwrap().push(verb);
+                    serve(script(verb), stream, &mut held, &over);
+                }
+            }
+        });
+        Self {
+            dialect,
+            addr,
+            verbs,
+            over,
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn handle(&self) -> Coordinator {
+        Coordinator::new(self.addr, self.dialect)
+    }
+
+    /// What was asked so far.
+    pub(crate) fn verbs(&self) -> Vec<Verb> {
+        self.verbs.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.addr);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reads one command; `None` if the peer only looked in.
+fn command(dialect: Dialect, stream: &mut TcpStream) -> Option<Verb> {
+    let mut bytes = vec![0; dialect.header_len()];
+    stream.read_exact(&mut bytes).ok()?;
+    match Message::parse(dialect, &decode(dialect, &bytes))
+        .unwrap()
+        .body
+    {
+        Body::UserCommand(command) => Some(command.verb),
+        other => panic!("not a command: {other:?}"),
+    }
+}
+
+fn serve(answer: Answer, mut stream: TcpStream, held: &mut Vec<TcpStream>, over: &AtomicBool) {
+    // A client that has given up is no failure of the script.
+    match answer {
+        Answer::Send(bytes) => drop(stream.write_all(&bytes)),
+        Answer::Stall(bytes) => {
+            drop(stream.write_all(&bytes));
+            held.push(stream);
+        }
+        Answer::Dribble(bytes) => {
+            for byte in bytes.iter().cycle() {
+                let sent = stream.write_all(&[*byte]);
+                if sent.is_err() || over.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+        Answer::Release { held: last, this } => {
+            for mut waiting in held.drain(..) {
+                drop(waiting.write_all(&last));
+            }
+            drop(stream.write_all(&this));
+        }
+    }
+}
+
+/// The captured answer of this name, as a frame.
+pub(crate) fn captured(dialect: Dialect, name: &str) -> Frame {
+    let (text, prefix) = match dialect {
+        Dialect::V3 => (include_str!("../../../dmtcp-proto/vectors/v3.jsonl"), "b"),
+        Dialect::V5 => (include_str!("../../../dmtcp-proto/vectors/v5.jsonl"), "c"),
+        other => panic!("no vectors for {other:?}"),
+    };
+    let name = format!("{prefix}-s2c-USER_CMD_RESULT-{name}");
+    let sidecar = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|sidecar| sidecar["name"] == name.as_str())
+        .unwrap_or_else(|| panic!("no vector {name}"));
+    let hex = sidecar["hex"].as_str().unwrap();
+    let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
+    decode(dialect, &bytes)
+}
+
+fn decode(dialect: Dialect, bytes: &[u8]) -> Frame {
+    let mut decoder = Decoder::new(dialect, Limits::default());
+    decoder.feed(bytes);
+    decoder.next_frame().unwrap().unwrap()
+}
+
+/// The frame as it goes onto the wire.
+pub(crate) fn bytes(dialect: Dialect, frame: &Frame) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    encode(dialect, frame, &mut bytes).unwrap();
+    bytes.to_vec()
+}
+
+/// The captured answer of this name.
+pub(crate) fn answer(dialect: Dialect, name: &str) -> Vec<u8> {
+    bytes(dialect, &captured(dialect, name))
+}
+
+/// An answer to `list` with workers in these states; with a computation if the coordinator is
+/// one that names it.
+pub(crate) fn list(dialect: Dialect, states: &[WorkerState], names: bool) -> Vec<u8> {
+    let captured_list = captured(dialect, "list");
+    let text = String::from_utf8(captured_list.payload.to_vec()).unwrap();
+    let pattern = worker_list::parse(&text).unwrap().swap_remove(0);
+    let workers = (1..).zip(states).map(|(number, &state)| {
+        let mut worker: WorkerInfo = pattern.clone();
+        worker.number = number;
+        worker.state = state;
+        worker
+    });
+    let text = worker_list::write(workers.filter(|worker| worker.state != GONE));
+    let mut frame = captured_list;
+    frame.payload = text.into_bytes().into();
+    if names {
+        frame.header.group = UniquePid {
+            host_id: 1,
+            time: 1,
+            pid: 40000,
+            generation: 1,
+        };
+    }
+    bytes(dialect, &frame)
+}
+
+/// Stands for a worker that is no longer listed.
+pub(crate) const GONE: WorkerState = WorkerState::Other(99);
