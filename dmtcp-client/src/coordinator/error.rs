@@ -48,7 +48,8 @@ pub enum Error {
         addr: SocketAddr,
         /// What was waited for.
         awaited: &'static str,
-        /// How long the whole call was allowed to take.
+        /// How long this question was allowed to take: the handle's timeout, or what was left of
+        /// the call's own limit.
         limit: Duration,
     },
     /// The coordinator understood, and did not carry it out.
