@@ -92,7 +92,10 @@ impl CoordinatorCore {
     ) {
         if let Some(worker) = self.roster.get_mut(conn) {
             worker.id = *from;
-            worker.real_pid = real_pid;
+            // Stock workers leave it at -1 after an exec, which keeps the pid.
+            if real_pid > 0 {
+                worker.real_pid = real_pid;
+            }
             if let Some(program) = program {
                 worker.program = program;
             }
