@@ -53,7 +53,7 @@ pub enum ServerError {
         generation: u32,
         /// Why: a lost worker, images that could not be sealed, a stall, a kill.
         #[source]
-        reason: RoundError,
+        reason: Box<RoundError>,
     },
     /// Refused for another reason.
     #[error("the coordinator refused")]

@@ -194,15 +194,14 @@ impl Driver {
 
     /// The peer has closed its side, and everything it sent was read.
     pub(super) fn peer_closed(&mut self, io: &mut Io, conn: ConnId) {
-        match self.connections.get_mut(&conn) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        if !connection.is_closing() {
+            self.lost(io, conn);
+        } else if connection.flush() != Flush::Blocked {
             // It may still read. If it does not take all of it now, the time limit ends it.
-            Some(connection) if connection.is_closing() => {
-                if connection.flush() != Flush::Blocked {
-                    self.remove(io, conn);
-                }
-            }
-            Some(_) => self.lost(io, conn),
-            None => {}
+            self.remove(io, conn);
         }
     }
 

@@ -71,7 +71,8 @@ impl Processes {
             return;
         }
         if let Some(seen) = self.seen.get_mut(&worker.number) {
-            if seen.identity.pid() == worker.real_pid {
+            // -1: it does not say.
+            if worker.real_pid < 0 || seen.identity.pid() == worker.real_pid {
                 seen.ends = ends;
                 return;
             }

@@ -120,7 +120,7 @@ impl RoundLog {
                 }) => Err(ServerError::CheckpointFailed {
                     round: *round,
                     generation: *generation,
-                    reason: reason.clone(),
+                    reason: Box::new(reason.clone()),
                 }),
                 _ => Err(ServerError::Refused(CommandError::CheckpointFailed {
                     reason: text,
