@@ -32,7 +32,10 @@
 //! * Between safe points the worker answers nothing. A program that reaches none holds up every
 //!   checkpoint of its computation; lists show it as `RUNNING` at no barrier, and it is the one
 //!   waited for. The other workers go on computing meanwhile.
-//! * A kill, and the loss of the coordinator, are noticed at the next safe point, as an error.
+//! * A kill, and the loss of the coordinator, are noticed at the next safe point, as an error. A
+//!   program that wants to end there as a stock worker does uses [`Error::exit_code`].
+//! * A program that finishes while a checkpoint waits for it leaves that round, as one that exits
+//!   under DMTCP does.
 //! * At a checkpoint the call returns when the image is on disk and all workers have theirs.
 //!
 //! # What is in an image
@@ -44,7 +47,8 @@
 //! A typed state is written as MessagePack with the names of its fields. That is exact for every
 //! number, NaN and infinities included, takes maps with any keys, says "missing field" when the
 //! program was changed in between, and lets `#[serde(default)]` go on from an older image. Each
-//! image is decoded once before it counts. One thing is lost: the inner value of
+//! image is decoded once before it counts, so a checkpoint needs room for the encoded state and,
+//! for a moment, for a second copy of the state itself. One thing is lost: the inner value of
 //! `Option<Option<T>>` and `Option<()>`, where `Some(None)` comes back as `None`. Programs with
 //! an encoding of their own use [`Worker::safe_point_bytes`] and [`Worker::restore_bytes`].
 //!

@@ -2,6 +2,7 @@
 
 use dmtcp_proto::{Dialect, Name, WorkerConfig};
 use std::env;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,28 +70,33 @@ impl Options {
     /// [`Error::NotLaunched`] when there is no coordinator or dialect in it: this process was not
     /// started as a worker. [`Error::BadVariable`].
     pub fn from_env() -> Result<Self, Error> {
-        let coordinator =
-            parsed(variable::COORDINATOR, "an address and a port")?.ok_or(Error::NotLaunched {
+        Self::from_variables(&|variable| env::var_os(variable))
+    }
+
+    fn from_variables(set: &Variables<'_>) -> Result<Self, Error> {
+        let coordinator = parsed(set, variable::COORDINATOR, "an address and a port")?.ok_or(
+            Error::NotLaunched {
                 variable: variable::COORDINATOR,
-            })?;
-        let dialect = text(variable::DIALECT)?.ok_or(Error::NotLaunched {
+            },
+        )?;
+        let dialect = text(set, variable::DIALECT)?.ok_or(Error::NotLaunched {
             variable: variable::DIALECT,
         })?;
         let mut options = Self::new(coordinator, dialect_of(dialect)?);
-        if let Some(dir) = env::var_os(variable::CHECKPOINT_DIR) {
+        if let Some(dir) = set(variable::CHECKPOINT_DIR) {
             options.checkpoint_dir = dir.into();
         }
-        options.image = env::var_os(variable::IMAGE).map(PathBuf::from);
-        if let Some(limit) = milliseconds(variable::JOIN_LIMIT)? {
+        options.image = set(variable::IMAGE).map(PathBuf::from);
+        if let Some(limit) = milliseconds(set, variable::JOIN_LIMIT)? {
             options.join_limit = limit;
         }
-        if let Some(limit) = milliseconds(variable::BARRIER_LIMIT)? {
+        if let Some(limit) = milliseconds(set, variable::BARRIER_LIMIT)? {
             options.barrier_limit = limit;
         }
-        if let Some(names) = lines(variable::CHECKPOINT_BARRIERS)? {
+        if let Some(names) = lines(set, variable::CHECKPOINT_BARRIERS)? {
             options.checkpoint_barriers = names;
         }
-        if let Some(names) = lines(variable::RESTART_BARRIERS)? {
+        if let Some(names) = lines(set, variable::RESTART_BARRIERS)? {
             options.restart_barriers = names;
         }
         Ok(options)
@@ -171,8 +177,11 @@ impl Options {
     }
 }
 
-fn text(variable: &'static str) -> Result<Option<String>, Error> {
-    env::var_os(variable)
+/// Looks a variable of the environment up.
+type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+
+fn text(set: &Variables<'_>, variable: &'static str) -> Result<Option<String>, Error> {
+    set(variable)
         .map(|value| {
             value.into_string().map_err(|value| Error::BadVariable {
                 variable,
@@ -183,8 +192,12 @@ fn text(variable: &'static str) -> Result<Option<String>, Error> {
         .transpose()
 }
 
-fn parsed<T: FromStr>(variable: &'static str, expected: &'static str) -> Result<Option<T>, Error> {
-    let Some(value) = text(variable)? else {
+fn parsed<T: FromStr>(
+    set: &Variables<'_>,
+    variable: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, Error> {
+    let Some(value) = text(set, variable)? else {
         return Ok(None);
     };
     let bad = |_| Error::BadVariable {
@@ -195,8 +208,8 @@ fn parsed<T: FromStr>(variable: &'static str, expected: &'static str) -> Result<
     value.parse().map(Some).map_err(bad)
 }
 
-fn milliseconds(variable: &'static str) -> Result<Option<Duration>, Error> {
-    let count = parsed(variable, "a number of milliseconds")?;
+fn milliseconds(set: &Variables<'_>, variable: &'static str) -> Result<Option<Duration>, Error> {
+    let count = parsed(set, variable, "a number of milliseconds")?;
     Ok(count.map(Duration::from_millis))
 }
 
@@ -212,8 +225,8 @@ fn dialect_of(word: String) -> Result<Dialect, Error> {
         })
 }
 
-fn lines(variable: &'static str) -> Result<Option<Vec<Name>>, Error> {
-    let Some(value) = text(variable)? else {
+fn lines(set: &Variables<'_>, variable: &'static str) -> Result<Option<Vec<Name>>, Error> {
+    let Some(value) = text(set, variable)? else {
         return Ok(None);
     };
     let names = value.lines().map(|line| {
@@ -236,4 +249,85 @@ fn names(texts: &[&str]) -> Vec<Name> {
         .iter()
         .map(|text| Name::from_field(text.as_bytes()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// What a child of this command finds in its environment.
+    fn environment(command: &Command) -> HashMap<String, OsString> {
+        command
+            .get_envs()
+            .filter_map(|(name, value)| {
+                let name = name.to_str().unwrap().to_owned();
+                value.map(|value| (name, value.to_owned()))
+            })
+            .collect()
+    }
+
+    fn read(environment: &HashMap<String, OsString>) -> Result<Options, Error> {
+        Options::from_variables(&|variable| environment.get(variable).cloned())
+    }
+
+    fn given() -> Options {
+        let name = |text| Name::new(text).unwrap();
+        Options::new("127.0.0.1:7779".parse().unwrap(), Dialect::V3)
+            .checkpoint_dir("images of mine")
+            .image("/sets/1/ckpt.dmtcp")
+            .join_limit(Duration::from_millis(1500))
+            .barrier_limit(Duration::from_secs(7))
+            .barriers(vec![name("A::one"), name("B, two")], vec![])
+    }
+
+    #[test]
+    fn everything_passes_through_the_environment() {
+        for options in [given(), Options::new(given().coordinator, Dialect::V5)] {
+            let mut command = Command::new("true");
+            options.to_env(&mut command);
+            let back = read(&environment(&command)).unwrap();
+            assert_eq!(format!("{back:?}"), format!("{options:?}"));
+        }
+    }
+
+    #[test]
+    fn an_image_is_not_inherited() {
+        let mut command = Command::new("true");
+        given().to_env(&mut command);
+        Options::new(given().coordinator, Dialect::V3).to_env(&mut command);
+        assert!(!environment(&command).contains_key(variable::IMAGE));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let mut command = Command::new("true");
+        given().to_env(&mut command);
+        let full = environment(&command);
+        for required in [variable::COORDINATOR, variable::DIALECT] {
+            let mut without = full.clone();
+            without.remove(required);
+            let error = read(&without).unwrap_err();
+            assert!(
+                matches!(error, Error::NotLaunched { variable } if variable == required),
+                "{error:?}"
+            );
+        }
+        let too_long = "x".repeat(64);
+        for (wrong, value) in [
+            (variable::COORDINATOR, "localhost"),
+            (variable::DIALECT, "V4"),
+            (variable::JOIN_LIMIT, "-1"),
+            (variable::BARRIER_LIMIT, "soon"),
+            (variable::CHECKPOINT_BARRIERS, too_long.as_str()),
+        ] {
+            let mut with = full.clone();
+            with.insert(wrong.to_owned(), value.into());
+            let error = read(&with).unwrap_err();
+            assert!(
+                matches!(error, Error::BadVariable { variable, .. } if variable == wrong),
+                "{error:?}"
+            );
+        }
+    }
 }

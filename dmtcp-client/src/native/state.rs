@@ -132,7 +132,9 @@ mod tests {
             #[serde(skip_serializing)]
             lost: u64,
         }
-        let error = encode(&OneWay { lost: 1 }).unwrap_err();
+        let state = OneWay { lost: 1 };
+        let error = encode(&state).unwrap_err();
+        assert_eq!(state.lost, 1);
         assert!(error.to_string().contains("lost"), "{error}");
     }
 
