@@ -1,5 +1,27 @@
-//! Start, checkpoint, query and restart DMTCP computations.
+//! Start, checkpoint, query and restart DMTCP computations, with answers that can be trusted.
+//!
+//! ```text
+//!  Attempts ── start, restart ──▶ Attempt ── its processes: Launch, Restart, native::Worker
+//!     │                              │
+//!     │ SetStore: what is kept       │ Computation: status, checkpoint, events
+//!     ▼                              ▼
+//!  disk: sets ◀── seal ────────── Server: the embedded coordinator, one thread
+//!
+//!  Coordinator: the same questions to a coordinator in another process, stock or ours
+//! ```
+//!
+//! - To run a computation that survives a kill: [`attempt`].
+//! - To be the coordinator: [`server`]. To speak to one: [`coordinator`].
+//! - To be checkpointed without DMTCP: [`native`].
+//! - To look at what was kept: [`set`] and [`image`].
+//!
+//! The protocol itself is in [`dmtcp_proto`]. Every call that waits has a deadline, or says that
+//! it has none. Linux only.
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
 
 pub mod attempt;
 pub mod coordinator;

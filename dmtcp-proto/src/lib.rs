@@ -1,4 +1,20 @@
-//! DMTCP's coordinator protocol, sans-IO.
+//! DMTCP's coordinator protocol, sans-IO: what is said on the wire, and both sides of it as pure
+//! state machines.
+//!
+//! ```text
+//!   bytes ──▶ Decoder ──▶ Frame ──▶ Message ──▶ CoordinatorCore ──▶ Outputs ──▶ driver
+//!             (layout)   (lossless) (meaning)   WorkerCore, Exchange
+//! ```
+//!
+//! Nothing here opens a socket, reads a clock or touches a file: the crate is `no_std`. A driver
+//! hands in bytes, time and requests and acts on what comes out; `dmtcp-client` is one.
+//!
+//! Five wire formats share one magic and no version number ([`Dialect`]). Each is one static
+//! table; what is said here as a fact about the wire stands in `docs/PROTOCOL.md`.
+//!
+//! # Features
+//!
+//! - `serde`: `Serialize` and `Deserialize` for the plain data types.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,0 +1,229 @@
+//! How long a checkpoint of a small program takes under the embedded coordinator, beside the
+//! stock one, in turns within one run.
+//!
+//! `cargo run --release --example checkpoint_latency -- PROGRAM ARGS…` does 20 rounds for each
+//! DMTCP release in `DMTCP_BIN`, without compression. Both are timed from the request to the
+//! moment when every process has reported its image: the embedded coordinator says so by event,
+//! the stock one rewrites its restart script then. Sealing comes on top and is shown apart.
+
+use dmtcp_client::{
+    Launch, Messages, Tools,
+    attempt::{Attempt, Attempts, Program},
+    process::{Child, ComputationTmp, Stream},
+    server::{ComputationEvent, Event, Server},
+};
+use std::{
+    error::Error,
+    ffi::OsString,
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+const ROUNDS: usize = 20;
+const LIMIT: Duration = Duration::from_secs(30);
+/// Between two checkpoints, so that each finds the processes running.
+const REST: Duration = Duration::from_millis(50);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let Some((program, args)) = args.split_first() else {
+        return Err("usage: checkpoint_latency PROGRAM ARGS…".into());
+    };
+    let releases = Tools::all();
+    if releases.is_empty() {
+        println!("SKIPPED: no DMTCP");
+    }
+    for tools in releases {
+        compare(&tools, program, args)?;
+    }
+    Ok(())
+}
+
+fn compare(tools: &Tools, program: &OsString, args: &[OsString]) -> Result<(), Box<dyn Error>> {
+    let launch = || {
+        Launch::new(tools, program)
+            .args(args)
+            .gzip(false)
+            .messages(Messages::Errors)
+            .stdin(Stream::Null)
+            .stdout(Stream::Null)
+    };
+    let dir = tempfile::tempdir()?;
+    let server = Server::start()?;
+    let attempts = Attempts::open(&server, &dir.path().join("ours"))?.tools(tools.clone());
+    let attempt = attempts.start([Program::from(launch())])?;
+    attempt.computation().wait_until_running(None, LIMIT)?;
+    let stock = Stock::start(tools, &dir.path().join("stock"), launch())?;
+
+    let (mut ours, mut sealing, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    // The first round of each also makes files for the first time.
+    for round in 0..=ROUNDS {
+        let (reported, sealed) = ours_once(&attempt)?;
+        let script = stock.checkpoint_once()?;
+        if round > 0 {
+            ours.push(reported);
+            sealing.push(sealed);
+            theirs.push(script);
+        }
+        attempts.store().prune(1)?;
+        thread::sleep(REST);
+    }
+    let (ours, sealing, theirs) = (Spread::of(ours), Spread::of(sealing), Spread::of(theirs));
+    println!(
+        "DMTCP {}, {ROUNDS} rounds in turns: median [lowest – highest], ms",
+        tools.version()?.text
+    );
+    println!("  stock coordinator     {theirs}");
+    println!(
+        "  embedded coordinator  {ours}   ratio {:.3}",
+        ours.median / theirs.median
+    );
+    println!("  sealing on top        {sealing}");
+    attempt.stop(Duration::from_secs(5))?;
+    Ok(())
+}
+
+/// Time until all images are reported, and what sealing adds.
+fn ours_once(attempt: &Attempt) -> Result<(Duration, Duration), Box<dyn Error>> {
+    let events = attempt.computation().events();
+    attempt.computation().wait_until_running(None, LIMIT)?;
+    let begun = Instant::now();
+    attempt.computation().request_checkpoint()?;
+    let mut reported = None;
+    loop {
+        match events.recv_timeout(LIMIT)? {
+            ComputationEvent::Coordinator(Event::ImagesReported { .. }) => {
+                reported = Some(begun.elapsed());
+            }
+            ComputationEvent::Coordinator(Event::CheckpointFailed { reason, .. }) => {
+                return Err(reason.into());
+            }
+            ComputationEvent::SetSealed { .. } => {
+                let reported = reported.ok_or("sealed before it was reported")?;
+                return Ok((reported, begun.elapsed() - reported));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A stock coordinator with the program on it.
+struct Stock {
+    tools: Tools,
+    addr: SocketAddr,
+    dir: PathBuf,
+    // In this order: the program goes before its coordinator.
+    _program: Child,
+    _coordinator: Child,
+    _tmp: ComputationTmp,
+}
+
+impl Stock {
+    fn start(tools: &Tools, dir: &Path, launch: Launch) -> Result<Self, Box<dyn Error>> {
+        fs::create_dir(dir)?;
+        let tmp = ComputationTmp::create()?;
+        let port_file = dir.join("port");
+        let mut command = Command::new(tools.coordinator());
+        command
+            .args(["-q", "-q", "-p", "0", "--port-file"])
+            .arg(&port_file)
+            .arg("--ckptdir")
+            .arg(dir)
+            .env("DMTCP_TMPDIR", tmp.path())
+            .stdin(fs::File::open("/dev/null")?)
+            .stdout(fs::File::create(dir.join("log"))?);
+        let coordinator = Child::spawn(command)?;
+        let port = until(|| fs::read_to_string(&port_file).ok()?.parse().ok())?;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let program = launch
+            .join(addr)
+            .checkpoint_dir(dir)
+            .tmpdir(tmp.path())
+            .spawn()?;
+        let stock = Self {
+            tools: tools.clone(),
+            addr,
+            dir: dir.to_owned(),
+            _program: program,
+            _coordinator: coordinator,
+            _tmp: tmp,
+        };
+        stock.wait_until_running()?;
+        Ok(stock)
+    }
+
+    fn coordinator(&self) -> Result<dmtcp_client::coordinator::Coordinator, Box<dyn Error>> {
+        Ok(dmtcp_client::coordinator::Coordinator::new(
+            self.addr,
+            self.tools.dialect()?,
+        ))
+    }
+
+    fn wait_until_running(&self) -> Result<(), Box<dyn Error>> {
+        let coordinator = self.coordinator()?;
+        until(|| coordinator.status().ok().filter(|status| status.running))?;
+        Ok(())
+    }
+
+    fn checkpoint_once(&self) -> Result<Duration, Box<dyn Error>> {
+        self.wait_until_running()?;
+        let coordinator = self.coordinator()?;
+        let script = self.dir.join("dmtcp_restart_script.sh");
+        let before = modified(&script);
+        let begun = Instant::now();
+        coordinator.request_checkpoint()?;
+        until(|| (modified(&script) > before).then_some(()))?;
+        Ok(begun.elapsed())
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}
+
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> io::Result<T> {
+    let end = Instant::now() + LIMIT;
+    while Instant::now() < end {
+        if let Some(seen) = look() {
+            return Ok(seen);
+        }
+        thread::sleep(Duration::from_micros(300));
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+struct Spread {
+    lowest: f64,
+    median: f64,
+    highest: f64,
+}
+
+impl Spread {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        let at = |index: usize| {
+            times
+                .get(index)
+                .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+        };
+        Self {
+            lowest: at(0),
+            median: at(times.len() / 2),
+            highest: at(times.len() - 1),
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{:7.1} [{:.1} – {:.1}]",
+            self.median, self.lowest, self.highest
+        )
+    }
+}
