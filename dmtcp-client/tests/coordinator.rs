@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use dmtcp_client::coordinator::{Coordinator, Error, Evidence};
+use dmtcp_client::server::{ComputationConfig, Server};
 use dmtcp_proto::WorkerState::{Checkpointed, Checkpointing, PreSuspend, Running, Suspended};
 use dmtcp_proto::{CommandError, Dialect, ExchangeError, Interval, Verb, WorkerState};
 use fake::{Answer, Fake, GONE, answer, bytes, captured, list};
@@ -456,4 +457,22 @@ fn quit_is_believed_when_nobody_listens_any_more() {
     let error = fails_in_time(|| handle.clone().quit());
     assert!(matches!(error, Error::StillListening { .. }), "{error:?}");
     assert_eq!(fake.verbs(), [Verb::Quit]);
+}
+
+#[test]
+fn the_embedded_coordinator_is_one_of_them() {
+    let server = Server::start().unwrap();
+    for &dialect in Dialect::ALL {
+        let computation = server.open(ComputationConfig::default()).unwrap();
+        let handle = Coordinator::new(computation.addr(), dialect);
+        assert_eq!(handle.status().unwrap().peers, 0);
+        assert_eq!(handle.workers().unwrap(), []);
+        let hour = Interval::Every(Duration::from_secs(3600));
+        handle.set_interval(hour).unwrap();
+        assert_eq!(computation.status().unwrap().interval, hour);
+        let error = handle.request_checkpoint().unwrap_err();
+        assert!(matches!(error, Error::Command { .. }), "{error:?}");
+        handle.kill_workers().unwrap();
+        handle.quit().unwrap();
+    }
 }

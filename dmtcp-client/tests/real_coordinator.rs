@@ -1,15 +1,15 @@
-//! The handle against stock coordinators with real processes.
-//!
-//! Needs DMTCP: folders in `DMTCP_BIN`, separated by colons, or the one in `PATH`. Without it the
-//! tests say so and pass.
+//! The handle with real processes, against stock coordinators and the embedded one, for every
+//! installation of DMTCP that `DMTCP_BIN` (or PATH) names. Without one each test says so and
+//! passes.
 
 mod real;
 
 use std::time::{Duration, Instant};
 
 use dmtcp_client::coordinator::{Error, Evidence};
+use dmtcp_client::server::{ComputationConfig, Server};
 use dmtcp_proto::{CommandError, Dialect, Interval, WorkerState};
-use real::{Stock, on_each, soon};
+use real::{Stage, on_each, soon};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SLEEP: &[&str] = &["sleep", "1000"];
@@ -35,7 +35,7 @@ fn large() -> Vec<String> {
     std::iter::once(interpreter).chain(rest).collect()
 }
 
-fn launch_large(stock: &mut Stock) -> usize {
+fn launch_large(stock: &mut Stage) -> usize {
     let program = large();
     let program: Vec<&str> = program.iter().map(String::as_str).collect();
     stock.launch(&["--gzip"], &program)
@@ -52,7 +52,7 @@ fn assert_evidence(dialect: Dialect, evidence: Evidence) {
 #[test]
 fn without_workers() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         let handle = stock.handle();
         let status = handle.status().unwrap();
         assert_eq!((status.peers, status.running), (0, false));
@@ -78,7 +78,7 @@ fn without_workers() {
 #[test]
 fn status_and_workers() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &["-i", "3600"]);
+        let mut stock = Stage::stock(installation, &["-i", "3600"]);
         let program = stock.launch(&[], SLEEP);
         stock.wait_running(1);
         let handle = stock.handle();
@@ -99,7 +99,7 @@ fn status_and_workers() {
 #[test]
 fn a_request_only_starts() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         stock.launch(&["--no-gzip"], SLEEP);
         stock.wait_running(1);
         assert_eq!(stock.handle().request_checkpoint().unwrap(), 1);
@@ -110,7 +110,7 @@ fn a_request_only_starts() {
 #[test]
 fn a_checkpoint_is_there_when_the_call_returns() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         stock.launch(&["--no-gzip"], SLEEP);
         // Nobody waits for the start but the handle.
         let report = stock.handle().checkpoint(LIMIT).unwrap();
@@ -133,7 +133,7 @@ fn a_checkpoint_is_there_when_the_call_returns() {
 #[test]
 fn a_long_checkpoint_is_waited_for() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         launch_large(&mut stock);
         stock.launch(&[], SLEEP);
         stock.wait_running(2);
@@ -155,7 +155,7 @@ fn a_long_checkpoint_is_waited_for() {
 #[test]
 fn a_deadline_ends_the_call_and_not_the_round() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         launch_large(&mut stock);
         stock.wait_running(1);
         soon("program", || stock.exists("ready").then_some(()));
@@ -180,7 +180,7 @@ fn a_deadline_ends_the_call_and_not_the_round() {
 fn a_checkpoint_that_kills() {
     on_each(|installation| {
         for options in [&[][..], &["--exit-on-last"][..]] {
-            let mut stock = Stock::start(installation, options);
+            let mut stock = Stage::stock(installation, options);
             stock.launch(&["--no-gzip"], SLEEP);
             stock.launch(&["--no-gzip"], SLEEP);
             stock.wait_running(2);
@@ -194,7 +194,7 @@ fn a_checkpoint_that_kills() {
 #[test]
 fn a_computation_that_dies_in_the_middle_ends_the_call() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         let program = launch_large(&mut stock);
         stock.wait_running(1);
         soon("program", || stock.exists("ready").then_some(()));
@@ -219,7 +219,7 @@ fn a_computation_that_dies_in_the_middle_ends_the_call() {
 #[test]
 fn a_worker_that_dies_in_the_middle_is_named() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         let program = launch_large(&mut stock);
         stock.launch(&["--no-gzip"], SLEEP);
         stock.wait_running(2);
@@ -248,7 +248,7 @@ fn a_worker_that_dies_in_the_middle_is_named() {
 #[test]
 fn two_at_once_both_get_an_answer() {
     on_each(|installation| {
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         stock.launch(&["--no-gzip"], SLEEP);
         stock.wait_running(1);
         let calls: Vec<_> = (0..2)
@@ -265,7 +265,7 @@ fn two_at_once_both_get_an_answer() {
 #[test]
 fn an_interval_is_set_or_the_call_says_that_it_is_not() {
     on_each(|installation| {
-        let stock = Stock::start(installation, &[]);
+        let stock = Stage::stock(installation, &[]);
         let handle = stock.handle();
         let hour = Interval::Every(Duration::from_secs(3600));
         match (installation.dialect, handle.set_interval(hour)) {
@@ -291,7 +291,7 @@ fn an_interval_is_set_or_the_call_says_that_it_is_not() {
 fn kill_waits_until_the_workers_are_gone() {
     on_each(|installation| {
         for options in [&[][..], &["--exit-on-last"][..]] {
-            let mut stock = Stock::start(installation, options);
+            let mut stock = Stage::stock(installation, options);
             for _ in 0..3 {
                 stock.launch(&[], SLEEP);
             }
@@ -311,7 +311,7 @@ fn quit_in_the_wrong_dialect_does_not_pass_for_the_end() {
         if installation.version.starts_with("3.") {
             return;
         }
-        let mut stock = Stock::start(installation, &[]);
+        let mut stock = Stage::stock(installation, &[]);
         let other = match installation.dialect {
             Dialect::V3 => Dialect::V5,
             _ => Dialect::V3,
@@ -323,5 +323,46 @@ fn quit_in_the_wrong_dialect_does_not_pass_for_the_end() {
         let error = handle.quit().unwrap_err();
         assert!(matches!(error, Error::StillListening { .. }), "{error:?}");
         assert!(!stock.has_ended());
+    });
+}
+
+/// The embedded coordinator answers blocking checkpoints in every dialect.
+#[test]
+fn on_the_embedded_coordinator_every_answer_is_its_own() {
+    on_each(|installation| {
+        let server = Server::start().unwrap();
+        let computation = server.open(ComputationConfig::default()).unwrap();
+        let mut stage = Stage::on(installation, computation.port());
+        let handle = stage.handle();
+        for _ in 0..2 {
+            stage.launch(&["--no-gzip"], SLEEP);
+        }
+        stage.wait_running(2);
+        assert_eq!(handle.workers().unwrap(), computation.workers().unwrap());
+        for _ in 0..3 {
+            let report = handle.checkpoint(LIMIT).unwrap();
+            assert_eq!((report.peers, stage.images().len()), (2, 2));
+            assert_eq!(report.evidence, Evidence::CoordinatorReply);
+        }
+        let hour = Interval::Every(Duration::from_secs(3600));
+        handle.set_interval(hour).unwrap();
+        assert_eq!(computation.status().unwrap().interval, hour);
+        handle.kill_workers().unwrap();
+        assert_eq!(computation.status().unwrap().peers, 0);
+
+        for _ in 0..2 {
+            stage.launch(&["--no-gzip"], SLEEP);
+        }
+        stage.wait_running(2);
+        // It brings the last worker from its image to its exit in about a millisecond. When that
+        // falls between two lists the handle must not claim to have seen it.
+        match handle.checkpoint_and_kill(LIMIT) {
+            Ok(report) => assert!(matches!(report.evidence, Evidence::Observed { .. })),
+            Err(Error::Unconfirmed { unseen, .. }) => assert!(!unseen.is_empty()),
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(computation.status().unwrap().peers, 0);
+        assert_eq!(stage.images().len(), 4);
+        handle.quit().unwrap();
     });
 }

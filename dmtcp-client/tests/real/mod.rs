@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dmtcp_client::coordinator::Coordinator;
+use dmtcp_client::{Tools, coordinator::Coordinator};
 use dmtcp_proto::Dialect;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -13,86 +13,64 @@ use nix::unistd::Pid;
 /// One installation of DMTCP.
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
-    bin: PathBuf,
+    tools: Tools,
     pub(crate) version: String,
     pub(crate) dialect: Dialect,
 }
 
-/// Runs `test` on every installation in `DMTCP_BIN` (folders separated by colons) or, without
-/// it, on the one in `PATH`. One test at a time: several would starve each other.
+/// Runs `test` on every installation of [`Tools::all`]. One test at a time: several would starve
+/// each other.
 pub(crate) fn on_each(test: impl Fn(&Installation)) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one: MutexGuard<'_, ()> = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let named = std::env::var_os("DMTCP_BIN").filter(|value| !value.is_empty());
-    let folders = named.or_else(|| std::env::var_os("PATH"));
-    let found: Vec<Installation> = std::env::split_paths(&folders.unwrap_or_default())
-        .filter_map(Installation::in_folder)
-        .collect();
-    if found.is_empty() {
+    let all = Tools::all();
+    if all.is_empty() {
         println!("SKIPPED: no DMTCP");
     }
-    for installation in &found {
-        println!("--- DMTCP {}", installation.version);
-        test(installation);
-    }
-}
-
-impl Installation {
-    fn in_folder(bin: PathBuf) -> Option<Self> {
-        let tool = bin.join("dmtcp_command");
-        let output = Command::new(tool).arg("--version").output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
-        let version = text
-            .split_whitespace()
-            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?
-            .to_owned();
-        let major: u32 = version.split('.').next()?.parse().ok()?;
-        let dialect = match major {
-            3 | 4 => Dialect::V3,
-            5 => Dialect::V5,
-            _ => return None,
+    for tools in all {
+        let installation = Installation {
+            version: tools.version().unwrap().text,
+            dialect: tools.dialect().unwrap(),
+            tools,
         };
-        Some(Self {
-            bin,
-            version,
-            dialect,
-        })
-    }
-
-    /// A command without any of the caller's DMTCP settings.
-    fn tool(&self, name: &str, tmp: &Path) -> Command {
-        let mut command = Command::new(self.bin.join(name));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DMTCP_") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .env("DMTCP_TMPDIR", tmp)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
+        println!("--- DMTCP {}", installation.version);
+        test(&installation);
     }
 }
 
-/// A stock coordinator with its own folder.
-pub(crate) struct Stock {
+/// `program`, without any of the caller's DMTCP settings.
+fn tool(program: PathBuf, tmp: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DMTCP_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("DMTCP_TMPDIR", tmp)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A coordinator with its own folder, and programs under it.
+pub(crate) struct Stage {
     installation: Installation,
     dir: tempfile::TempDir,
     port: u16,
-    coordinator: Group,
+    /// The stock coordinator; `None`: it is somebody else's.
+    coordinator: Option<Group>,
     programs: Vec<Group>,
 }
 
-impl Stock {
-    pub(crate) fn start(installation: &Installation, options: &[&str]) -> Self {
+impl Stage {
+    /// A stock coordinator with these options.
+    pub(crate) fn stock(installation: &Installation, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port_file = dir.path().join("port");
         let coordinator = Group::spawn(
-            installation
-                .tool("dmtcp_coordinator", dir.path())
+            tool(installation.tools.coordinator(), dir.path())
                 .args(["-p", "0", "--port-file"])
                 .arg(&port_file)
                 .args(options)
@@ -109,7 +87,18 @@ impl Stock {
             installation: installation.clone(),
             dir,
             port,
-            coordinator,
+            coordinator: Some(coordinator),
+            programs: Vec::new(),
+        }
+    }
+
+    /// The coordinator that already listens on this port of this host.
+    pub(crate) fn on(installation: &Installation, port: u16) -> Self {
+        Self {
+            installation: installation.clone(),
+            dir: tempfile::tempdir().unwrap(),
+            port,
+            coordinator: None,
             programs: Vec::new(),
         }
     }
@@ -123,8 +112,7 @@ impl Stock {
     pub(crate) fn launch(&mut self, options: &[&str], program: &[&str]) -> usize {
         let port = self.port.to_string();
         let group = Group::spawn(
-            self.installation
-                .tool("dmtcp_launch", self.dir.path())
+            tool(self.installation.tools.launch(), self.dir.path())
                 .args(["-h", "127.0.0.1", "-p", &port, "-j", "--ckptdir"])
                 .arg(self.dir.path())
                 .args(options)
@@ -168,9 +156,10 @@ impl Stock {
         self.dir.path().join(name).exists()
     }
 
-    /// Whether the coordinator has ended.
+    /// Whether the stock coordinator has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.coordinator.child.try_wait().unwrap().is_some()
+        let coordinator = self.coordinator.as_mut().unwrap();
+        coordinator.child.try_wait().unwrap().is_some()
     }
 }
 
