@@ -327,7 +327,7 @@ fn a_round_that_the_coordinator_gave_up_is_not_asked_for_again() {
             lists += 1;
             let this = list(dialect, &[[Running, PreSuspend][lists.min(2) - 1]], true);
             let held = changed(dialect, "blocking-checkpoint", |header| header.status = -2);
-            if lists < 3 {
+            if lists < 4 {
                 Answer::Send(this)
             } else {
                 Answer::Release { held, this }
@@ -475,4 +475,35 @@ fn the_embedded_coordinator_is_one_of_them() {
         handle.kill_workers().unwrap();
         handle.quit().unwrap();
     }
+}
+
+/// A stock coordinator's refusal, however late it comes, is never the end of a round: what was
+/// seen to begin meanwhile was somebody else's.
+#[test]
+fn a_late_refusal_by_a_stock_coordinator_is_asked_again() {
+    let dialect = Dialect::V5;
+    let (mut lists, mut asked) = (0, 0);
+    let fake = Fake::start(dialect, move |verb| match verb {
+        Verb::Status => Answer::Send(answer(dialect, "status-1peers")),
+        Verb::List => {
+            lists += 1;
+            let this = list(dialect, &[[Running, PreSuspend][lists.min(2) - 1]], false);
+            let held = changed(dialect, "blocking-checkpoint", |header| header.status = -2);
+            if lists < 4 {
+                Answer::Send(this)
+            } else {
+                Answer::Release { held, this }
+            }
+        }
+        _ => {
+            asked += 1;
+            if asked == 1 {
+                Answer::Stall(Vec::new())
+            } else {
+                Answer::Send(answer(dialect, "blocking-checkpoint"))
+            }
+        }
+    });
+    let report = fake.handle().checkpoint(LIMIT).unwrap();
+    assert_eq!(report.evidence, Evidence::CoordinatorReply);
 }

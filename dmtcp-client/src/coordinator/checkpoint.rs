@@ -6,9 +6,7 @@
 
 use std::time::Duration;
 
-use dmtcp_proto::{
-    AfterCheckpoint, Checkpointed, Command, CommandError, Reply, UniquePid, WorkerInfo,
-};
+use dmtcp_proto::{AfterCheckpoint, Checkpointed, Command, CommandError, Reply, WorkerInfo};
 
 use super::Coordinator;
 use super::call::Call;
@@ -71,9 +69,6 @@ impl Coordinator {
             let mut watch = RoundWatch::new(Ending::Resume, workers);
             match self.ask_and_watch(deadline, &mut watch) {
                 Err(error) if is_refusal(&error) => {
-                    if watch.has_begun() {
-                        return Err(Error::CheckpointFailed { addr: self.addr });
-                    }
                     refusal = Some(error);
                     deadline.pause(RETRY);
                 }
@@ -163,6 +158,9 @@ impl Coordinator {
         // What was seen, and until when an answer may still overrule it.
         let mut seen: Option<(Progress, Deadline)> = None;
         let asked = Deadline::after(deadline.limit());
+        // Stock coordinators refuse at once or never; this library's, which names the
+        // computation, also when the round has failed.
+        let mut answers_always = false;
         loop {
             let pace = asked.elapsed() / 10;
             let pace = pace.clamp(Duration::from_millis(10), Duration::from_millis(500));
@@ -174,11 +172,19 @@ impl Coordinator {
                 }
                 Some(Ok(_)) => return Err(self.wrong_reply()),
                 Some(Err(error)) => {
-                    // What was seen says more than a refusal.
+                    let error = Error::from_exchange(self.addr, error);
+                    if is_refusal(&error) && !(answers_always && watch.was_ours()) {
+                        return Err(error);
+                    }
+                    // What was seen says more.
                     if let Some((progress, _)) = seen {
                         self.verdict(progress, 0, watch)?;
                     }
-                    return Err(Error::from_exchange(self.addr, error));
+                    return Err(if is_refusal(&error) {
+                        Error::CheckpointFailed { addr: self.addr }
+                    } else {
+                        error
+                    });
                 }
             }
             if deadline.has_passed() {
@@ -194,7 +200,8 @@ impl Coordinator {
                     // If the coordinator is gone, the connection that waits will tell.
                     let listed = self.ask_workers(deadline.at_most(WATCH_LIMIT));
                     if let Ok((workers, computation)) = listed {
-                        seen = overrules(watch.see(workers), computation)
+                        answers_always = computation.is_some();
+                        seen = overrules(watch.see(workers), answers_always)
                             .map(|progress| (progress, deadline.at_most(ANSWER_GRACE)));
                     }
                 }
@@ -292,10 +299,10 @@ impl Coordinator {
 /// A stock coordinator answers before the workers run again, so when they do, nobody will. This
 /// library's coordinator, the one that names the computation, answers when the set is sealed,
 /// and in every other case too.
-fn overrules(progress: Progress, computation: Option<UniquePid>) -> Option<Progress> {
+fn overrules(progress: Progress, answers_always: bool) -> Option<Progress> {
     match progress {
         Progress::Waiting => None,
-        Progress::Complete if computation.is_some() => None,
+        Progress::Complete if answers_always => None,
         other => Some(other),
     }
 }
