@@ -21,7 +21,7 @@ use super::{
     poll_loop::{Io, token_of},
     processes::Processes,
     rounds::{Answered, RoundLog},
-    sealing::{SEALER_PANICKED, SealOutcome, SealThread},
+    sealing::{SealOutcome, SealThread},
 };
 
 pub(super) type Caller = mpsc::Sender<Result<Answered, ServerError>>;
@@ -108,13 +108,14 @@ impl Driver {
                     started,
                     images,
                 };
-                let taken = match &self.sealing {
-                    Some(thread) if thread.seal(order) => return,
-                    Some(_) => SEALER_PANICKED,
-                    None => "the computation is being closed",
-                };
-                let result = Err(taken.to_owned());
-                self.inputs.push_back(OwnInput::Sealed { round, result });
+                let taken = self
+                    .sealing
+                    .as_ref()
+                    .is_some_and(|thread| thread.seal(order));
+                if !taken {
+                    let result = Err("the computation is being closed".to_owned());
+                    self.inputs.push_back(OwnInput::Sealed { round, result });
+                }
             }
             Output::KillProcess { worker } => {
                 let event = match self.processes.kill(&worker) {

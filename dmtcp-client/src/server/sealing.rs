@@ -102,31 +102,37 @@ impl SealThread {
         Ok(Self { rounds })
     }
 
-    /// False: the thread has ended, for its sealer panicked.
+    /// False: the thread has ended, which it does only with its server.
     pub(super) fn seal(&self, round: SealRound) -> bool {
         self.rounds.send(round).is_ok()
     }
 }
 
-fn serve(mut sealer: Box<dyn Sealer>, rounds: &mpsc::Receiver<SealRound>, key: Key, link: &Link) {
+/// Goes on behind a panic, so that every round is answered; the sealer itself is not called
+/// again.
+fn serve(sealer: Box<dyn Sealer>, rounds: &mpsc::Receiver<SealRound>, key: Key, link: &Link) {
+    let mut sealer = Some(sealer);
     for round in rounds {
-        let (took, outcome) = timed(|| catch_unwind(AssertUnwindSafe(|| sealer.seal(&round))));
-        let panicked = outcome.is_err();
+        let (took, result) = timed(|| match &mut sealer {
+            Some(sealer) => catch_unwind(AssertUnwindSafe(|| sealer.seal(&round))).ok(),
+            None => None,
+        });
+        if result.is_none() {
+            sealer = None;
+        }
         let outcome = SealOutcome {
             round: round.round,
-            result: match outcome {
-                Ok(result) => result.map_err(|error| chain(error.as_ref())),
-                Err(_) => Err(SEALER_PANICKED.to_owned()),
+            result: match result {
+                Some(result) => result.map_err(|error| chain(error.as_ref())),
+                None => Err("the sealer panicked".to_owned()),
             },
             took,
         };
-        if link.send(Task::Sealed { key, outcome }).is_err() || panicked {
+        if link.send(Task::Sealed { key, outcome }).is_err() {
             return;
         }
     }
 }
-
-pub(super) const SEALER_PANICKED: &str = "the sealer panicked";
 
 /// What came of sealing one round.
 #[derive(Debug)]
