@@ -25,6 +25,8 @@ mod coordinator;
 mod dialect;
 mod error;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod interval;
 mod kind;

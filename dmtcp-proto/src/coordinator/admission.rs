@@ -13,6 +13,7 @@ use crate::kind::Kind;
 use crate::message::{Accept, Body, DoCheckpoint, Hello, Message, Reject};
 use crate::name::Name;
 use crate::state::WorkerState;
+use crate::text::Text;
 
 /// What to do with a process that wants to start in, or be restored into, the computation.
 enum Admission {
@@ -49,6 +50,9 @@ impl CoordinatorCore {
 
     pub(super) fn set_role(&mut self, conn: ConnId, role: Role) {
         if let Some(entry) = self.conns.get_mut(&conn) {
+            if matches!(role, Role::Worker | Role::NameService) {
+                entry.decoder.set_limits(self.config.limits);
+            }
             entry.role = role;
         }
     }
@@ -122,8 +126,11 @@ impl CoordinatorCore {
         let checkpoint = Name::from_field(b"DMT:CHECKPOINT");
         Ok(match &self.round {
             // The parent is held inside fork() until its child is admitted, and the round waits
-            // for the parent: the child takes part from the first barrier on.
-            Some(round) if forked && round.is_open() && !self.barriers.has_released(checkpoint) => {
+            // for the parent: the child takes part from the first barrier on. So it is in a failed
+            // one, through which the others still go.
+            Some(round)
+                if forked && !round.is_sealing() && !self.barriers.has_released(checkpoint) =>
+            {
                 Admission::Admit
             }
             Some(_) => Admission::Park,
@@ -168,7 +175,9 @@ impl CoordinatorCore {
             let reason = known.map_or(Reject::WrongComputation, |_| Reject::PeerMismatch);
             return Ok(Admission::Refuse(reason));
         }
-        if self.roster.peers() >= restart.expected {
+        // A second restart of one of its processes would stand in for one that never comes.
+        let twice = self.roster.has_virtual_pid(message.from.pid);
+        if twice || self.roster.peers() >= restart.expected {
             return Ok(Admission::Refuse(Reject::NotRestarting));
         }
         Ok(Admission::Admit)
@@ -238,6 +247,7 @@ impl CoordinatorCore {
         let since_start = self.now.since_start().as_nanos();
         let elapsed = u64::try_from(since_start).unwrap_or(u64::MAX);
         self.store.clear();
+        self.checkpoint_dir = Text::default();
         self.barriers.reset();
         self.resuming = false;
         self.computation.dialect = None;
@@ -265,7 +275,7 @@ impl CoordinatorCore {
 
     /// A worker that joined while a round is open is told to take part.
     fn join_round(&mut self, conn: ConnId) {
-        let Some(round) = self.round.as_mut().filter(|round| round.is_open()) else {
+        let Some(round) = self.round.as_mut().filter(|round| !round.is_sealing()) else {
             return;
         };
         let order = DoCheckpoint {
@@ -284,6 +294,10 @@ impl CoordinatorCore {
 
     /// Admits those who had to wait for the end of a round.
     pub(super) fn unpark(&mut self) {
+        // Admitting one can end here again, as deep as there are parked ones.
+        if core::mem::replace(&mut self.unparking, true) {
+            return;
+        }
         while self.round.is_none()
             && self.restart.is_none()
             && !self.resuming
@@ -305,5 +319,6 @@ impl CoordinatorCore {
             // What it sent meanwhile.
             self.received(conn, &[]);
         }
+        self.unparking = false;
     }
 }

@@ -109,6 +109,9 @@ pub enum RoundError {
     /// A worker vanished in the middle.
     #[error("lost {} (real pid {} on {}) while it was {}", .0.program, .0.real_pid, .0.host, .0.state)]
     PeerLost(Box<WorkerInfo>),
+    /// A worker took part and runs again without having reported an image.
+    #[error("{} (real pid {} on {}) wrote no image", .0.program, .0.real_pid, .0.host)]
+    NoImage(Box<WorkerInfo>),
     /// The images could not be made a set.
     #[error("the images could not be sealed: {0}")]
     Seal(String),

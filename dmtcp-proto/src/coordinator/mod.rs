@@ -159,6 +159,8 @@ pub struct CoordinatorCore {
     hellos: VecDeque<(Instant, ConnId)>,
     /// Workers that wait until the round is over before they are admitted, oldest first.
     parked: VecDeque<ConnId>,
+    /// They are being admitted right now; what that sets off must not begin it again.
+    unparking: bool,
     roster: Roster,
     joined: u64,
     computation: Computation,
@@ -171,8 +173,8 @@ pub struct CoordinatorCore {
     kill: Option<Kill>,
     /// Kills that wait for a seal, and who asked for them.
     kill_after_seal: Vec<Option<RequestId>>,
-    /// When those of a host that do not resume, since a peer died beside them, are killed.
-    stuck_deadline: Option<(Instant, Text)>,
+    /// Hosts on which a peer died, and when those beside it that do not resume are killed.
+    stuck: BTreeMap<Text, Instant>,
     stopping: bool,
     stopped: bool,
     interval: Interval,
@@ -240,6 +242,7 @@ impl CoordinatorCore {
             conns: BTreeMap::new(),
             hellos: VecDeque::new(),
             parked: VecDeque::new(),
+            unparking: false,
             roster: Roster::default(),
             joined: 0,
             computation: Computation::default(),
@@ -250,7 +253,7 @@ impl CoordinatorCore {
             restart: None,
             kill: None,
             kill_after_seal: Vec::new(),
-            stuck_deadline: None,
+            stuck: BTreeMap::new(),
             stopping: false,
             stopped: false,
             interval,
@@ -290,7 +293,7 @@ impl CoordinatorCore {
             .round
             .as_ref()
             .and_then(|round| round.stall_deadline(&self.config));
-        let stuck = self.stuck_deadline.as_ref().map(|&(deadline, _)| deadline);
+        let stuck = self.stuck.values().min().copied();
         let periodic = self.due.filter(|_| self.can_start());
         [hello, kill, stall, stuck, periodic]
             .into_iter()
@@ -347,7 +350,9 @@ impl CoordinatorCore {
             return;
         }
         let candidates = Candidates::all();
-        let decoder = Decoder::detecting(self.config.limits);
+        // Strangers may not make us hold much.
+        let max_payload = self.config.limits.max_payload.min(MAX_HELLO);
+        let decoder = Decoder::detecting(self.config.limits.max_payload(max_payload));
         self.conns.insert(
             conn,
             Conn {
@@ -500,6 +505,9 @@ impl CoordinatorCore {
 
 /// What a worker may send ahead of its admission.
 const MAX_PARKED_BYTES: usize = 64 << 10;
+
+/// The largest payload of a first message: host and program name.
+const MAX_HELLO: usize = 64 << 10;
 
 /// What to do, in order. Borrows the core, so the next input waits until this is gone.
 ///

@@ -152,6 +152,10 @@ impl Roster {
         }
     }
 
+    pub(super) fn has_virtual_pid(&self, pid: i32) -> bool {
+        self.virtual_pids.contains(&pid)
+    }
+
     /// A virtual pid that nobody has; `None` when all are taken.
     ///
     /// Stock workers take 40000, 41000, … up to 1,000,000 (4.0.0 and later): the numbers between

@@ -13,6 +13,7 @@ use crate::command::WorkerInfo;
 use crate::ids::ConnId;
 use crate::message::{Body, DoCheckpoint};
 use crate::state::WorkerState;
+use crate::text::Text;
 use crate::time::Instant;
 
 /// The running round.
@@ -48,6 +49,7 @@ impl Round {
         self.phase == Phase::Sealing
     }
 
+    /// It has no set and will have none.
     pub(super) fn is_failed(&self) -> bool {
         self.phase == Phase::Failed
     }
@@ -55,7 +57,7 @@ impl Round {
     pub(super) fn stall_deadline(&self, config: &CoordinatorConfig) -> Option<Instant> {
         config
             .stall_timeout
-            .filter(|_| self.is_open())
+            .filter(|_| !self.is_sealing())
             .map(|limit| self.progress + limit)
     }
 }
@@ -218,7 +220,7 @@ impl CoordinatorCore {
             // It ended before it could answer, as short-lived processes do: the checkpoint is of
             // the computation without it.
             Part::Told if round.is_open() => {
-                round.missing -= 1;
+                round.missing = round.missing.saturating_sub(1);
                 if self.roster.is_empty() && round.reports.is_empty() {
                     self.fail_round(RoundError::PeerLost(Box::new(info)));
                 } else {
@@ -226,7 +228,7 @@ impl CoordinatorCore {
                 }
             }
             Part::Answered if round.is_open() => {
-                round.missing -= 1;
+                round.missing = round.missing.saturating_sub(1);
                 let reason = if self.kill.is_some() {
                     RoundError::Killed
                 } else {
@@ -245,14 +247,14 @@ impl CoordinatorCore {
                 if !round.then_exit && state != WorkerState::Running && self.kill.is_none() =>
             {
                 let deadline = self.now + self.config.kill_timeout;
-                self.stuck_deadline = Some((deadline, worker.host.clone()));
+                self.stuck.entry(worker.host.clone()).or_insert(deadline);
             }
             Part::Told | Part::Answered | Part::Reported => {}
         }
     }
 
     /// Kills the processes of a host that are not running.
-    fn kill_stuck(&mut self, host: &crate::Text) {
+    fn kill_stuck(&mut self, host: &Text) {
         let stuck: Vec<ConnId> = self
             .roster
             .iter()
@@ -265,14 +267,11 @@ impl CoordinatorCore {
     }
 
     pub(super) fn check_stall(&mut self) {
-        if self
-            .stuck_deadline
-            .as_ref()
-            .is_some_and(|(deadline, _)| *deadline <= self.now)
-        {
-            if let Some((_, host)) = self.stuck_deadline.take() {
-                self.kill_stuck(&host);
-            }
+        let now = self.now;
+        let due = |(_, deadline): &(&Text, &Instant)| **deadline <= now;
+        while let Some(host) = self.stuck.iter().find(due).map(|(host, _)| host.clone()) {
+            self.stuck.remove(&host);
+            self.kill_stuck(&host);
         }
         let deadline = self
             .round

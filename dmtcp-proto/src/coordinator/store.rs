@@ -48,19 +48,26 @@ impl Store {
     }
 
     fn put(&mut self, database: Name, key: Text, value: Text, max: usize) -> bool {
-        let keys = self.databases.entry(*database.as_field()).or_default();
-        let freed = keys.get(&key).map_or(0, |old| cost(&key, old));
-        let size = self.size - freed + cost(&key, &value);
+        let database = *database.as_field();
+        let new = cost(&key, &value);
+        let size = match self.databases.get(&database) {
+            Some(keys) => self.size - keys.get(&key).map_or(0, |old| cost(&key, old)) + new,
+            None => self.size + DATABASE_COST + new,
+        };
         if size > max {
             return false;
         }
         // Own copies: a slice would keep the whole received buffer alive.
         let own = |text: &Text| Text::new(text.as_bytes().to_vec()).unwrap_or_default();
+        let keys = self.databases.entry(database).or_default();
         keys.insert(own(&key), own(&value));
         self.size = size;
         true
     }
 }
+
+/// Bytes that a database counts for, however little is in it: its name and its first node.
+const DATABASE_COST: usize = 1024;
 
 /// Bytes that an entry counts for: its texts and the map's own share.
 fn cost(key: &Text, value: &Text) -> usize {
@@ -191,15 +198,28 @@ mod tests {
             key: Text::from(key),
             value: Text::from("v".repeat(36)),
         };
-        let answers = (10..99).map(|n| store.request(&request(n.to_string()), 1024));
+        let max = DATABASE_COST + 1024;
+        let answers = (10..99).map(|n| store.request(&request(n.to_string()), max));
         let stored = answers
             .filter(|answer| matches!(answer, KeyValueResponse::Value(_)))
             .count();
         assert_eq!(stored, 1024 / (2 + 36 + 64));
         // Overwriting needs no more room.
         assert!(matches!(
-            store.request(&request("10".into()), 1024),
+            store.request(&request("10".into()), max),
             KeyValueResponse::Value(_)
         ));
+        // What is refused leaves nothing behind, not even an empty database.
+        assert_eq!(
+            store.request(
+                &KeyValueRequest {
+                    database: Name::new("x").unwrap(),
+                    ..request("k".into())
+                },
+                max
+            ),
+            KeyValueResponse::InvalidRequest
+        );
+        assert_eq!(store.databases.len(), 1);
     }
 }

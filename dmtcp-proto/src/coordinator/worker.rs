@@ -1,11 +1,13 @@
 //! Messages of admitted workers, and their departure.
 
+use alloc::boxed::Box;
+
 use super::CoordinatorCore;
 use super::barrier::Arrival;
-use super::roster::Part;
+use super::roster::{Part, Worker};
 use crate::command::Reply;
 use crate::coordinator::Output;
-use crate::coordinator::event::{Event, ImageReport};
+use crate::coordinator::event::{Event, ImageReport, RoundError};
 use crate::error::DecodeError;
 use crate::ids::ConnId;
 use crate::kind::Kind;
@@ -16,6 +18,9 @@ use crate::message::{
 use crate::name::Name;
 use crate::state::WorkerState;
 use crate::text::Text;
+
+/// The longest path that Linux takes; a longer answer would not reach every peer.
+const MAX_PATH: usize = 4096;
 
 impl CoordinatorCore {
     pub(super) fn worker_message(
@@ -28,7 +33,7 @@ impl CoordinatorCore {
             Body::ProcessAfterExec { real_pid, program } => {
                 self.identify(conn, &message.from, real_pid, Some(program));
                 self.roster.set_state(conn, message.state);
-                self.repeat_order(conn);
+                self.restart_part(conn);
                 self.updated(conn);
             }
             Body::ProcessAfterFork { real_pid } => {
@@ -41,6 +46,10 @@ impl CoordinatorCore {
                 self.answer(conn, Body::CheckpointDir(dir));
             }
             Body::SetCheckpointDir(dir) => {
+                if dir.as_bytes().len() > MAX_PATH {
+                    let field = "directory";
+                    return Err(DecodeError::Malformed { kind, field });
+                }
                 // Own copy: a slice would keep the whole received buffer alive.
                 self.checkpoint_dir = Text::new(dir.as_bytes().to_vec()).unwrap_or_default();
             }
@@ -110,17 +119,24 @@ impl CoordinatorCore {
         self.settle();
     }
 
-    /// A new program's checkpoint thread may not have seen the order that its predecessor got.
-    fn repeat_order(&mut self, conn: ConnId) {
-        let Some(round) = self.round.as_ref().filter(|round| round.is_open()) else {
+    /// A new program knows nothing of the round that its predecessor was in: it is told again,
+    /// and goes through the barriers from the first one on.
+    fn restart_part(&mut self, conn: ConnId) {
+        let Some(round) = self.round.as_ref().filter(|round| !round.is_sealing()) else {
             return;
         };
         let then_exit = round.then_exit;
-        let told = self
-            .roster
-            .get(conn)
-            .is_some_and(|worker| worker.part == Part::Told);
-        if let Some(dialect) = self.dialect_of(conn).filter(|_| told) {
+        let Some(worker) = self.roster.get_mut(conn) else {
+            return;
+        };
+        if !matches!(worker.part, Part::Told | Part::Answered) {
+            return;
+        }
+        self.barriers.leave(worker);
+        worker.waiting = false;
+        worker.passed = 0;
+        worker.part = Part::Told;
+        if let Some(dialect) = self.dialect_of(conn) {
             let order = DoCheckpoint {
                 peers: self.roster.peers(),
                 then_exit,
@@ -228,7 +244,7 @@ impl CoordinatorCore {
             worker: worker.info(),
         };
         if let Some(round) = &mut self.round {
-            round.missing -= 1;
+            round.missing = round.missing.saturating_sub(1);
             if round.is_open() {
                 round.reports.push(report);
             }
@@ -240,8 +256,17 @@ impl CoordinatorCore {
 
     fn resumed(&mut self, conn: ConnId) {
         self.roster.set_state(conn, WorkerState::Running);
-        if let Some(worker) = self.roster.get_mut(conn) {
-            worker.last_barrier = None;
+        let Some(worker) = self.roster.get_mut(conn) else {
+            return;
+        };
+        worker.last_barrier = None;
+        if worker.part == Part::Answered {
+            worker.part = Part::None;
+            let info = worker.info();
+            if let Some(round) = &mut self.round {
+                round.missing = round.missing.saturating_sub(1);
+            }
+            self.fail_round(RoundError::NoImage(Box::new(info)));
         }
         self.progress();
         self.settle();
@@ -252,6 +277,7 @@ impl CoordinatorCore {
         if !self.roster.all_running() {
             return;
         }
+        self.stuck.clear();
         let peers = self.roster.peers();
         if self
             .restart
@@ -264,11 +290,15 @@ impl CoordinatorCore {
         }
         if self.resuming {
             self.resuming = false;
-            self.stuck_deadline = None;
             self.reset_due();
             self.event(Event::Resumed);
         }
-        if self.round.as_ref().is_some_and(super::Round::is_failed) {
+        // Who was told and runs may not have seen the order yet: it still goes through the round.
+        let is_through =
+            |(_, worker): (ConnId, &Worker)| !matches!(worker.part, Part::Told | Part::Answered);
+        if self.round.as_ref().is_some_and(super::Round::is_failed)
+            && self.roster.iter().all(is_through)
+        {
             self.round = None;
             self.reset_due();
         }
@@ -284,11 +314,12 @@ impl CoordinatorCore {
         let info = worker.info();
         self.event(Event::WorkerLeft(info.clone()));
         self.lost_in_round(&worker, info);
-        if self.roster.is_empty() {
-            self.computation_ended();
-        } else {
+        if !self.roster.is_empty() {
             self.release_if_met();
             self.settle();
+        } else if !self.computation.id.is_null() {
+            // Null: its departure cut the last others off, and the end has been told already.
+            self.computation_ended();
         }
     }
 
@@ -300,7 +331,7 @@ impl CoordinatorCore {
         }
         self.restart = None;
         self.resuming = false;
-        self.stuck_deadline = None;
+        self.stuck.clear();
         self.barriers.reset();
         self.computation.id = crate::UniquePid::NULL;
         self.computation.dialect = None;

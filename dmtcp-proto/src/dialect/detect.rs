@@ -2,7 +2,7 @@
 //!
 //! Sends nothing. The rules of `docs/PROTOCOL.md`, "Which dialect does a peer speak", follow from
 //! the tables: a dialect stays possible while every message so far is one that a client of it
-//! could have sent, with a payload where it needs one and without where it has none.
+//! could have sent then, with a payload where it needs one and without where it has none.
 
 use byteorder::{ByteOrder as _, LittleEndian as Le};
 
@@ -64,16 +64,13 @@ impl Candidates {
         })
     }
 
-    /// Those in which `frame` can be a later message of a worker.
+    /// Those in which `frame` can be the second message of a worker: what it says before it has
+    /// taken part in a checkpoint or restart. It decides, whatever it is.
     #[must_use]
     pub fn narrow_by_later(self, frame: &Frame) -> Self {
         let with_payload = !frame.payload.is_empty();
         self.retain(|dialect| match dialect.kind(frame.header.kind) {
-            Kind::ProcessAfterExec
-            | Kind::SetCheckpointDir
-            | Kind::CheckpointFile
-            | Kind::UniqueCheckpointFile
-            | Kind::KeyValueRequest => with_payload,
+            Kind::ProcessAfterExec | Kind::SetCheckpointDir | Kind::KeyValueRequest => with_payload,
             Kind::Barrier => !with_payload && frame.header.name[0] != 0,
             Kind::ProcessAfterFork | Kind::GetCheckpointDir | Kind::WorkerResuming => !with_payload,
             _ => false,

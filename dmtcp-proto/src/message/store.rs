@@ -71,7 +71,7 @@ pub struct KeyValueRequest {
     pub database: Name,
     /// What to do.
     pub op: KeyValueOp,
-    /// The key, never empty.
+    /// The key. An empty one is never sent; a coordinator refuses it.
     pub key: Text,
     /// The value or operand; empty for [`KeyValueOp::Get`].
     pub value: Text,

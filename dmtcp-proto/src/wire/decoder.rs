@@ -74,6 +74,11 @@ impl Decoder {
         Self::of(Candidates::all(), limits)
     }
 
+    /// Other limits for what comes next.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     fn of(candidates: Candidates, limits: Limits) -> Self {
         Self {
             candidates,
@@ -143,7 +148,7 @@ impl Decoder {
                 max,
             });
         };
-        if self.buffer.len() < layout.len + payload_len {
+        if self.buffer.len() < layout.len.saturating_add(payload_len) {
             return Ok(None);
         }
         let header = read_header(&self.buffer[..layout.len], layout);

@@ -1,0 +1,444 @@
+//! A script of what peers, the embedding program and the clock do to a coordinator.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::input::Script;
+use super::model::Model;
+use super::wire::encoded;
+use crate::command::{AfterCheckpoint, Command, Verb};
+use crate::coordinator::CoordinatorConfig;
+use crate::dialect::Dialect;
+use crate::ids::UniquePid;
+use crate::interval::Interval;
+use crate::message::{
+    Body, CheckpointFile, Hello, KeyValueOp, KeyValueRequest, Message, UserCommand,
+};
+use crate::name::Name;
+use crate::state::WorkerState;
+use crate::text::Text;
+
+/// What a stock worker says, one after the other; 0: it runs.
+const STEPS: [(&str, WorkerState); 5] = [
+    ("", WorkerState::Running),
+    ("DMT:SUSPEND", WorkerState::PreSuspend),
+    ("DMT:CHECKPOINT", WorkerState::Suspended),
+    ("Socket::Ckpt", WorkerState::Checkpointing),
+    ("DMT:WriteCkpt", WorkerState::Checkpointed),
+];
+const REPORT: usize = STEPS.len();
+const RESUME: usize = REPORT + 1;
+
+const STATES: [WorkerState; 8] = [
+    WorkerState::Unknown,
+    WorkerState::Running,
+    WorkerState::PreSuspend,
+    WorkerState::Suspended,
+    WorkerState::Checkpointing,
+    WorkerState::Checkpointed,
+    WorkerState::Restarting,
+    WorkerState::Other(77),
+];
+
+const MAX_CONNECTIONS: usize = 48;
+const MAX_OPERATIONS: usize = 400;
+
+/// Whatever peers do, the core answers every request once, seals whole sets only, releases no
+/// barrier early, and is idle when all have left.
+pub fn coordinator(data: &[u8]) {
+    let mut script = Script::new(data);
+    let dialect = script.dialect();
+    let mut config = CoordinatorConfig::default();
+    config.identity.time = 1;
+    config.max_store = 2048;
+    config.kill_after_checkpoint = script.byte() % 8 == 7;
+    config.stall_timeout = script.choose(&[None, Some(Duration::from_secs(30))]);
+    let every = script.choose(&[Interval::Never, Interval::Every(Duration::from_secs(10))]);
+    config.interval = every;
+    let mut world = World {
+        model: Model::new(config),
+        dialect,
+        conns: Vec::new(),
+    };
+    for _ in 0..MAX_OPERATIONS {
+        if script.is_over() {
+            break;
+        }
+        world.operation(&mut script);
+    }
+    world.model.finish();
+}
+
+struct World {
+    model: Model,
+    /// What the workers speak.
+    dialect: Dialect,
+    conns: Vec<u64>,
+}
+
+impl World {
+    fn operation(&mut self, script: &mut Script<'_>) {
+        match script.byte() % 24 {
+            0 => drop(self.connect(self.dialect)),
+            1 | 2 => self.join(script, WorkerState::Unknown),
+            3 => self.join(script, WorkerState::Running),
+            4 => self.restore(script),
+            5 => self.side_channel(),
+            6 | 7 => self.tool(script),
+            8 => self.started(script),
+            9 => self.step(script),
+            10 | 11 => self.all_step(),
+            12 => self.barrier(script),
+            13 => self.report(script),
+            14 => self.say(script, Body::WorkerResuming, WorkerState::Running),
+            15 => self.key_value(script),
+            16 => {
+                if let Some(conn) = self.conn(script) {
+                    self.model.hang_up(conn);
+                }
+            }
+            17 => self.request(script),
+            18 => self.model.forget(),
+            19 => self.model.sealed(!script.flag()),
+            20 => self
+                .model
+                .wait(Duration::from_millis(1 << (script.byte() % 20))),
+            21 => self.noise(script),
+            22 => self.mutated(script),
+            _ => self.rest(script),
+        }
+    }
+
+    fn connect(&mut self, dialect: Dialect) -> Option<u64> {
+        (self.conns.len() < MAX_CONNECTIONS).then(|| {
+            let conn = self.model.connect(dialect);
+            self.conns.push(conn);
+            conn
+        })
+    }
+
+    fn conn(&self, script: &mut Script<'_>) -> Option<u64> {
+        let index = usize::from(script.byte()) % self.conns.len().max(1);
+        self.conns.get(index).copied()
+    }
+
+    fn id(conn: u64) -> UniquePid {
+        UniquePid {
+            host_id: 7,
+            time: conn,
+            pid: 1000,
+            generation: 0,
+        }
+    }
+
+    fn hello(script: &mut Script<'_>, peers: u32) -> Hello {
+        Hello {
+            host: Text::from(script.choose(&["one", "two"])),
+            program: Text::from("program"),
+            real_pid: 1000,
+            virtual_pid: -1,
+            peers,
+            interval: script.choose(&[Interval::Unchanged, Interval::Unchanged, Interval::Never]),
+        }
+    }
+
+    fn join(&mut self, script: &mut Script<'_>, state: WorkerState) {
+        let Some(conn) = self.connect(self.dialect) else {
+            return;
+        };
+        let hello = Self::hello(script, 0);
+        let message = Message::new(Self::id(conn), Body::NewWorker(hello)).in_state(state);
+        self.message(conn, &message);
+        if state == WorkerState::Unknown && self.is_accepted(conn) && !script.flag() {
+            self.exec(conn);
+        }
+    }
+
+    fn restore(&mut self, script: &mut Script<'_>) {
+        let Some(conn) = self.connect(self.dialect) else {
+            return;
+        };
+        let peers = u32::from(script.byte() % 4);
+        let hello = Self::hello(script, peers);
+        let pid = i32::from(script.byte() % 8) * 1000 + 40_000;
+        let group = UniquePid {
+            host_id: 7,
+            time: 1,
+            pid: 40_000,
+            generation: 3,
+        };
+        let from = UniquePid { pid, ..group };
+        let message = Message::new(from, Body::RestartWorker(hello))
+            .in_group(group)
+            .in_state(WorkerState::Restarting);
+        self.message(conn, &message);
+    }
+
+    fn side_channel(&mut self) {
+        if let Some(conn) = self.connect(self.dialect) {
+            let message = Message::new(Self::id(conn), Body::NameServiceWorker);
+            self.message(conn, &message);
+        }
+    }
+
+    fn tool(&mut self, script: &mut Script<'_>) {
+        let dialect = script.dialect();
+        let Some(conn) = self.connect(dialect) else {
+            return;
+        };
+        let verb = script.choose(&[
+            Verb::Status,
+            Verb::List,
+            Verb::Checkpoint,
+            Verb::BlockingPrefix,
+            Verb::BlockingCheckpoint,
+            Verb::CheckpointAndKill,
+            Verb::SetInterval,
+            Verb::Kill,
+            Verb::Help,
+            Verb::Unknown(0xffff),
+            Verb::Checkpoint,
+            Verb::BlockingCheckpoint,
+            Verb::Quit,
+        ]);
+        let interval = match verb {
+            Verb::SetInterval => script.choose(&[
+                Interval::Never,
+                Interval::Every(Duration::from_secs(1)),
+                Interval::Unchanged,
+            ]),
+            _ => Interval::Unchanged,
+        };
+        let from = Self::id(u64::from(script.byte() % 2));
+        let command = Body::UserCommand(UserCommand { verb, interval });
+        self.message(conn, &Message::new(from, command));
+    }
+
+    fn is_accepted(&self, conn: u64) -> bool {
+        let peer = self.model.peers.get(&conn);
+        peer.is_some_and(|peer| peer.open && peer.accepted)
+    }
+
+    fn exec(&mut self, conn: u64) {
+        let body = Body::ProcessAfterExec {
+            real_pid: 1000,
+            program: Text::from("other"),
+        };
+        let message = Message::new(Self::id(conn), body).in_state(WorkerState::Running);
+        self.message(conn, &message);
+    }
+
+    fn started(&mut self, script: &mut Script<'_>) {
+        let Some(conn) = self.conn(script) else {
+            return;
+        };
+        if script.flag() {
+            self.exec(conn);
+        } else {
+            let body = Body::ProcessAfterFork { real_pid: 1001 };
+            let message = Message::new(Self::id(conn), body).in_state(WorkerState::Running);
+            self.message(conn, &message);
+        }
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        if let Some(conn) = self.conn(script) {
+            self.next_step(conn);
+        }
+    }
+
+    fn all_step(&mut self) {
+        for conn in self.conns.clone() {
+            self.next_step(conn);
+        }
+    }
+
+    /// What a stock worker would say now.
+    fn next_step(&mut self, conn: u64) {
+        let Some(peer) = self.model.peers.get_mut(&conn) else {
+            return;
+        };
+        if !peer.open || !peer.accepted || peer.waiting.is_some() {
+            return;
+        }
+        let from = Self::id(conn);
+        match peer.step {
+            0 => {}
+            REPORT => {
+                peer.step = RESUME;
+                self.image(conn, WorkerState::Checkpointed, false);
+            }
+            RESUME => {
+                peer.step = 0;
+                if peer.then_exit {
+                    return self.model.hang_up(conn);
+                }
+                let resuming = Message::new(from, Body::WorkerResuming);
+                self.message(conn, &resuming.in_state(WorkerState::Running));
+            }
+            step => {
+                let Some(&(name, state)) = STEPS.get(step) else {
+                    return;
+                };
+                self.arrive(conn, name, state);
+            }
+        }
+    }
+
+    fn arrive(&mut self, conn: u64, name: &str, state: WorkerState) {
+        let Ok(name) = Name::new(name) else { return };
+        let before = match self.model.peers.get_mut(&conn) {
+            Some(peer) if peer.open => peer.waiting.replace(name),
+            _ => return,
+        };
+        let message = Message::new(Self::id(conn), Body::Barrier(name)).in_state(state);
+        self.message(conn, &message);
+        if let Some(peer) = self.model.peers.get_mut(&conn).filter(|peer| peer.open) {
+            peer.answered |= peer.accepted;
+            let same = before.is_none_or(|before| before == name);
+            assert!(same || !peer.accepted, "at two barriers");
+        }
+    }
+
+    fn barrier(&mut self, script: &mut Script<'_>) {
+        let Some(conn) = self.conn(script) else {
+            return;
+        };
+        let (name, _) = script.choose(&STEPS);
+        let state = script.choose(&STATES);
+        self.arrive(conn, name, state);
+    }
+
+    fn report(&mut self, script: &mut Script<'_>) {
+        if let Some(conn) = self.conn(script) {
+            let state = script.choose(&[WorkerState::Checkpointed, WorkerState::Suspended]);
+            self.image(conn, state, script.flag());
+        }
+    }
+
+    fn image(&mut self, conn: u64, state: WorkerState, unique: bool) {
+        let path = Text::from(format!("/d/ckpt_{conn}_{}", self.model.seals.len()));
+        let file = CheckpointFile {
+            path: path.clone(),
+            shell: Text::default(),
+            host: Text::from("one"),
+            unique,
+        };
+        // Before it is sent: the last report seals at once.
+        if let Some(peer) = self.model.peers.get_mut(&conn) {
+            let expected = peer.open && peer.told && peer.answered && peer.image.is_none();
+            if expected && state == WorkerState::Checkpointed {
+                peer.image = Some(path);
+            }
+        }
+        let message = Message::new(Self::id(conn), Body::CheckpointFile(file)).in_state(state);
+        self.message(conn, &message);
+    }
+
+    fn say(&mut self, script: &mut Script<'_>, body: Body, state: WorkerState) {
+        if let Some(conn) = self.conn(script) {
+            let message = Message::new(Self::id(conn), body).in_state(state);
+            self.message(conn, &message);
+        }
+    }
+
+    fn key_value(&mut self, script: &mut Script<'_>) {
+        let request = KeyValueRequest {
+            database: Name::from_field(&[b'a' + script.byte() % 26]),
+            op: script.choose(&[
+                KeyValueOp::Get,
+                KeyValueOp::Set,
+                KeyValueOp::IncrementBy,
+                KeyValueOp::Min,
+                KeyValueOp::Unknown(99),
+            ]),
+            key: Text::from(script.choose(&["k", "l", "long key"])),
+            value: Text::from(script.choose(&["", "1", "0x10", "-07", "text"])),
+        };
+        self.say(script, Body::KeyValueRequest(request), WorkerState::Running);
+    }
+
+    fn rest(&mut self, script: &mut Script<'_>) {
+        let dir = Text::from("/d");
+        let body = match script.byte() % 3 {
+            0 => Body::GetCheckpointDir,
+            1 => Body::SetCheckpointDir(dir),
+            // What a peer may never send.
+            _ => Body::CheckpointDir(dir),
+        };
+        self.say(script, body, WorkerState::Running);
+    }
+
+    fn request(&mut self, script: &mut Script<'_>) {
+        self.model.request(script.choose(&[
+            Command::Status,
+            Command::List,
+            Command::Checkpoint(AfterCheckpoint::ReplyAtOnce),
+            Command::Checkpoint(AfterCheckpoint::ReplyWhenDone),
+            Command::Checkpoint(AfterCheckpoint::ReplyWhenDone),
+            Command::Checkpoint(AfterCheckpoint::KillWorkers),
+            Command::SetInterval(Interval::Never),
+            Command::SetInterval(Interval::Every(Duration::from_millis(500))),
+            Command::Kill,
+            Command::Checkpoint(AfterCheckpoint::ReplyWhenDone),
+            Command::Quit,
+        ]));
+    }
+
+    /// Bytes straight from the fuzzer.
+    fn noise(&mut self, script: &mut Script<'_>) {
+        let Some(conn) = self.conn(script) else {
+            return;
+        };
+        self.dirty(conn);
+        let wanted = usize::from(script.byte());
+        self.model.send(conn, script.bytes(wanted));
+    }
+
+    /// A valid message with one byte changed.
+    fn mutated(&mut self, script: &mut Script<'_>) {
+        let Some(conn) = self.conn(script) else {
+            return;
+        };
+        self.dirty(conn);
+        let kind = script.byte() % 6;
+        let body = match kind {
+            0 => Body::NewWorker(Self::hello(script, 0)),
+            1 => Body::RestartWorker(Self::hello(script, 2)),
+            2 => Body::Barrier(Name::from_field(b"DMT:SUSPEND")),
+            3 => Body::WorkerResuming,
+            4 => Body::DoCheckpoint(crate::message::DoCheckpoint {
+                peers: 1,
+                then_exit: false,
+            }),
+            _ => Body::ProcessAfterFork { real_pid: 1 },
+        };
+        let message = Message::new(Self::id(conn), body).in_state(script.choose(&STATES));
+        if let Some(bytes) = encoded(self.dialect, &message) {
+            let mut bytes = bytes.to_vec();
+            let at = usize::from(script.byte()) % bytes.len();
+            bytes[at] ^= script.byte();
+            self.model.send(conn, &bytes);
+        }
+    }
+
+    fn dirty(&mut self, conn: u64) {
+        if let Some(peer) = self.model.peers.get_mut(&conn) {
+            peer.honest = false;
+        }
+    }
+
+    /// In two pieces, so that the core never relies on whole ones.
+    fn message(&mut self, conn: u64, message: &Message) {
+        let dialect = match self.model.peers.get(&conn) {
+            Some(peer) => peer.dialect,
+            None => return,
+        };
+        if let Some(bytes) = encoded(dialect, message) {
+            let (head, tail) = bytes.split_at(bytes.len() / 2);
+            self.model.send(conn, head);
+            self.model.send(conn, tail);
+        }
+    }
+}
