@@ -439,3 +439,101 @@ fn key_value_requests_on_both_kinds_of_connection() {
         assert_eq!(answer, Body::KeyValueResponse(KeyValueResponse::NoDatabase));
     });
 }
+
+/// Each of them ends its predecessor's admission; on a small stack that must not nest.
+#[test]
+fn many_parked_workers_that_break_the_protocol_are_dropped_one_by_one() {
+    const MANY: usize = 3000;
+    let test = || {
+        let mut world = world();
+        let mut workers = [Worker::launch(&mut world, Dialect::V5)];
+        world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        write_images(&mut world, &mut workers);
+        for _ in 0..MANY {
+            let parked = Worker::knock(&mut world, Dialect::V5, "here", WorkerState::Unknown);
+            world.bytes(parked.conn, b"garbage");
+        }
+        resume_all(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.core.status().peers, 1);
+        assert_eq!(world.core.next_timeout(), None);
+    };
+    let thread = std::thread::Builder::new().stack_size(512 << 10);
+    thread.spawn(test).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_process_is_not_restored_twice() {
+    for_each_dialect(|dialect| {
+        let mut world = world();
+        Worker::restore(&mut world, dialect, OLD, OLD, 2);
+        let twin = Worker::restore(&mut world, dialect, OLD, OLD, 2);
+        assert_eq!(reject(&mut world, &twin), Reject::NotRestarting);
+        assert_eq!(world.core.status().peers, 1);
+    });
+}
+
+#[test]
+fn a_stranger_cannot_announce_a_large_payload() {
+    for_each_dialect(|dialect| {
+        let mut world = world();
+        let big = Text::from("h".repeat(65_536));
+        let hello = Body::NewWorker(dmtcp_proto::Hello {
+            host: big.clone(),
+            ..Default::default()
+        });
+        let conn = world.connect();
+        let bytes = encoded(dialect, &dmtcp_proto::Message::new(tool_id(1), hello));
+        world.bytes(conn, &bytes[..208]);
+        assert!(world.is_closed(conn), "cut off at the header");
+
+        // An admitted worker may: its memory map goes into the store.
+        let worker = Worker::launch(&mut world, dialect);
+        let set = KeyValueRequest {
+            database: Name::new("/worker").unwrap(),
+            op: KeyValueOp::Set,
+            key: Text::from("ProcSelfMaps"),
+            value: big,
+        };
+        worker.say(&mut world, Body::KeyValueRequest(set));
+        let answer = worker.take(&mut world).pop().unwrap().body;
+        let first = KeyValueResponse::Value(Text::from("0"));
+        assert_eq!(answer, Body::KeyValueResponse(first));
+    });
+}
+
+#[test]
+fn names_of_peers_add_no_lines_to_the_list() {
+    for_each_dialect(|dialect| {
+        let mut world = world();
+        let forged = "x\n7, y[1:1]@here, 1-1-1, WorkerState::RUNNING, ";
+        Worker::launch_on(&mut world, dialect, forged);
+        let conn = world.tool(dialect, tool_id(1), Verb::List, Interval::Unchanged);
+        let list = world.answer(conn, dialect).unwrap().text;
+        let list = String::from_utf8(list.to_vec()).unwrap();
+        assert_eq!(list.lines().count(), 4, "{list}");
+    });
+}
+
+#[test]
+fn the_image_directory_of_one_computation_is_not_the_next_one_s() {
+    for_each_dialect(|dialect| {
+        let mut world = world();
+        let ask = |world: &mut World, worker: &Worker| {
+            worker.say(world, Body::GetCheckpointDir);
+            worker.take(world).pop().unwrap().body
+        };
+        let first = Worker::launch(&mut world, dialect);
+        first.say(&mut world, Body::SetCheckpointDir(Text::from("/images")));
+        let dir = Body::CheckpointDir(Text::from("/images"));
+        assert_eq!(ask(&mut world, &first), dir);
+        world.hang_up(first.conn);
+        let second = Worker::launch(&mut world, dialect);
+        let none = Body::CheckpointDir(Text::default());
+        assert_eq!(ask(&mut world, &second), none);
+
+        let long = Text::from("d".repeat(4097));
+        second.say(&mut world, Body::SetCheckpointDir(long));
+        assert!(world.is_closed(second.conn));
+    });
+}

@@ -449,3 +449,197 @@ fn row_17_a_worker_at_another_barrier_is_cut_off_alone() {
         assert!(world.has_event(|event| *event == Event::BarrierReleased { name, peers: 1 }));
     });
 }
+
+/// The last one leaves because the first one's departure cut it off.
+#[test]
+fn the_end_of_a_computation_is_told_once() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 3);
+        checkpoint(&mut world);
+        for worker in &workers {
+            worker.order(&mut world);
+        }
+        through_barriers(&mut world, &mut workers, 2);
+        world.hang_up(workers[0].conn);
+        let ends: Vec<&Event> = world
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::ComputationEnded { .. }))
+            .collect();
+        let computation = workers[1].group.with_generation(1);
+        assert_eq!(ends, [&Event::ComputationEnded { computation }]);
+    });
+}
+
+/// A survivor may not have seen the order yet: a second one would reach it in the first's middle.
+#[test]
+fn a_failed_round_ends_when_all_who_were_told_are_through_it() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 2);
+        checkpoint(&mut world);
+        let mut lost = workers.pop().unwrap();
+        lost.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        world.hang_up(lost.conn);
+        let early = checkpoint(&mut world);
+        let answer = world.reply(early);
+        assert!(
+            matches!(answer, Some(Err(CommandError::Busy { .. }))),
+            "{answer:?}"
+        );
+        write_images(&mut world, &mut workers);
+        resume_all(&mut world, &mut workers);
+        let next = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(next), done(1, 2));
+    });
+}
+
+/// Its parent is held inside fork() until the child is admitted, and the others wait for both.
+#[test]
+fn a_child_forked_in_a_failed_round_walks_through_it() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 3);
+        checkpoint(&mut world);
+        for worker in &workers {
+            worker.order(&mut world);
+        }
+        let mut lost = workers.pop().unwrap();
+        lost.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        world.hang_up(lost.conn);
+        workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let inbox = child.take(&mut world);
+        assert!(
+            matches!(
+                inbox
+                    .iter()
+                    .map(|message| &message.body)
+                    .collect::<Vec<_>>()[..],
+                [Body::Accept(_), Body::DoCheckpoint(_)]
+            ),
+            "{inbox:?}"
+        );
+        child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
+        workers.push(child);
+        for worker in &mut workers[1..] {
+            worker.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        }
+        for worker in &workers {
+            assert!(worker.released(&mut world).is_some());
+        }
+    });
+}
+
+/// The new program's checkpoint thread knows nothing of the barrier its predecessor stood at.
+#[test]
+fn an_exec_behind_the_first_barrier_starts_the_round_anew() {
+    for_each_dialect(|dialect| {
+        for released in [false, true] {
+            let (mut world, mut workers) = launched(dialect, 2);
+            let id = checkpoint(&mut world);
+            for worker in &workers {
+                worker.order(&mut world);
+            }
+            workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+            if released {
+                workers[1].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+                for worker in &workers {
+                    assert!(worker.released(&mut world).is_some());
+                }
+            }
+            workers[0].state = WorkerState::Running;
+            let program = Text::from("sh");
+            let exec = Body::ProcessAfterExec {
+                real_pid: 9,
+                program,
+            };
+            workers[0].say(&mut world, exec);
+            workers[0].order(&mut world);
+            workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+            if !released {
+                assert_eq!(workers[0].released(&mut world), None);
+                workers[1].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+                assert!(workers[1].released(&mut world).is_some());
+            }
+            assert!(workers[0].released(&mut world).is_some());
+            for (barrier, state) in &support::CHECKPOINT_BARRIERS[1..] {
+                for worker in &mut workers {
+                    worker.arrive(&mut world, *state, barrier);
+                }
+                for worker in &workers {
+                    assert_eq!(worker.released(&mut world).unwrap().peers, 2);
+                }
+            }
+            for worker in &mut workers {
+                worker.report(&mut world);
+            }
+            world.seal(Ok(()));
+            assert_eq!(world.reply(id), done(2, 1));
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_resumes_without_an_image_fails_the_round_at_once() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 2);
+        let id = checkpoint(&mut world);
+        for worker in &workers {
+            worker.order(&mut world);
+        }
+        through_barriers(&mut world, &mut workers, 4);
+        workers[0].resume(&mut world);
+        let reason = failed(&world).expect("it waits for ever");
+        assert!(matches!(reason, RoundError::NoImage(info) if info.id == workers[0].id));
+        assert!(matches!(
+            world.reply(id),
+            Some(Err(CommandError::CheckpointFailed { .. }))
+        ));
+        workers[1].report(&mut world);
+        workers[1].resume(&mut world);
+        let next = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(next), done(2, 2));
+    });
+}
+
+#[test]
+fn workers_stuck_on_two_hosts_are_both_freed() {
+    for_each_dialect(|dialect| {
+        let mut world = World::new(CoordinatorConfig::default());
+        let mut workers: Vec<Worker> = ["one", "one", "two", "two"]
+            .map(|host| Worker::launch_on(&mut world, dialect, host))
+            .into();
+        checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.hang_up(workers[0].conn);
+        world.hang_up(workers[2].conn);
+        world.wait(Duration::from_secs(6));
+        assert_eq!(world.killed.len(), 2);
+    });
+}
+
+#[test]
+fn a_stall_limit_ends_a_failed_round_too() {
+    for_each_dialect(|dialect| {
+        let limit = Duration::from_secs(30);
+        let mut world = World::new(CoordinatorConfig::default().stall_timeout(Some(limit)));
+        let mut workers = [
+            Worker::launch_on(&mut world, dialect, "one"),
+            Worker::launch_on(&mut world, dialect, "two"),
+        ];
+        checkpoint(&mut world);
+        for worker in &workers {
+            worker.order(&mut world);
+        }
+        through_barriers(&mut world, &mut workers, 2);
+        world.hang_up(workers[0].conn);
+        world.wait(Duration::from_secs(31));
+        assert_eq!(world.killed.len(), 1);
+        assert_eq!(world.core.status().peers, 0);
+        assert_eq!(world.core.next_timeout(), None);
+    });
+}
