@@ -188,11 +188,12 @@ impl Model {
 
     fn transmitted(&mut self, conn: ConnId, bytes: &[u8]) {
         let batch = self.inputs;
+        let all_honest = self.peers.values().all(|peer| peer.honest);
         let peer = self.peers.get_mut(&conn.0).expect("sent to a stranger");
         assert!(peer.open, "sent to a closed connection");
         peer.decoder.feed(bytes);
         while let Some(frame) = peer.decoder.next_frame().expect("not a frame") {
-            peer.received(&frame, batch);
+            peer.received(&frame, batch, all_honest);
         }
         assert_eq!(peer.decoder.pending(), 0, "half a message");
     }
@@ -328,7 +329,7 @@ impl Model {
 }
 
 impl Peer {
-    fn received(&mut self, frame: &Frame, batch: u64) {
+    fn received(&mut self, frame: &Frame, batch: u64, all_honest: bool) {
         const ACCEPT: u32 = 4;
         if frame.header.kind == ACCEPT {
             assert!(!self.accepted, "accepted twice");
@@ -337,8 +338,11 @@ impl Peer {
         if !self.honest {
             return;
         }
-        let message = Message::parse(self.dialect, frame).expect("not a message of the dialect");
-        match message.body {
+        let body = match Message::parse(self.dialect, frame) {
+            Ok(message) => message.body,
+            Err(_) => Body::Unknown(frame.clone()),
+        };
+        match body {
             Body::DoCheckpoint(order) => {
                 assert!(self.accepted, "an order to a stranger");
                 self.told = true;
@@ -363,7 +367,11 @@ impl Peer {
             | Body::KillPeer
             | Body::CheckpointDir(_)
             | Body::KeyValueResponse(_) => {}
-            other => panic!("no coordinator says {other:?}"),
+            other => {
+                // One that lies about its dialect pins it for those that have not shown theirs.
+                assert!(!all_honest, "no coordinator says {other:?}");
+                self.honest = false;
+            }
         }
     }
 }
