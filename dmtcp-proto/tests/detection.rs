@@ -38,35 +38,35 @@ fn the_first_message() {
 #[test]
 fn the_second_message() {
     use Dialect::{V3, V5};
+    struct Row(u32, &'static [u8], &'static [u8], Option<Dialect>);
     let with = b"text\0".as_slice();
-    let rows: [(u32, &[u8], &[u8], Option<Dialect>); 24] = [
-        (8, b"", b"", Some(V3)),
-        (8, with, b"", None),
-        (9, with, b"", Some(V3)),
-        (9, b"", b"", Some(V5)),
-        (10, with, b"", Some(V5)),
-        (10, b"", b"", Some(V3)),
-        (11, b"", b"", Some(V5)),
-        (11, with, b"", None),
-        (12, with, b"", Some(V3)),
-        (12, b"", b"", None),
-        (13, with, b"", Some(V5)),
-        (13, b"", b"", None),
-        (18, b"", b"DMT:SUSPEND", Some(V3)),
-        (18, b"", b"", None),
-        (18, with, b"DMT:SUSPEND", None),
-        (19, b"", b"DMT:SUSPEND", Some(V5)),
-        (19, b"", b"", None),
-        (20, b"", b"", Some(V3)),
-        (21, b"", b"", Some(V5)),
-        (22, with, b"db", Some(V3)),
-        (22, b"", b"db", None),
-        (23, with, b"db", Some(V5)),
-        (23, b"", b"db", None),
-        (24, with, b"", None),
+    let rows = [
+        Row(8, b"", b"", Some(V3)),
+        Row(8, with, b"", None),
+        Row(9, with, b"", Some(V3)),
+        Row(9, b"", b"", Some(V5)),
+        Row(10, with, b"", Some(V5)),
+        Row(10, b"", b"", Some(V3)),
+        Row(11, b"", b"", Some(V5)),
+        Row(11, with, b"", None),
+        Row(12, with, b"", Some(V3)),
+        Row(12, b"", b"", None),
+        Row(13, with, b"", Some(V5)),
+        Row(13, b"", b"", None),
+        Row(18, b"", b"DMT:SUSPEND", Some(V3)),
+        Row(18, b"", b"", None),
+        Row(18, with, b"DMT:SUSPEND", None),
+        Row(19, b"", b"DMT:SUSPEND", Some(V5)),
+        Row(19, b"", b"", None),
+        Row(20, b"", b"", Some(V3)),
+        Row(21, b"", b"", Some(V5)),
+        Row(22, with, b"db", Some(V3)),
+        Row(22, b"", b"db", None),
+        Row(23, with, b"db", Some(V5)),
+        Row(23, b"", b"db", None),
+        Row(24, with, b"", None),
     ];
-    for (kind, payload, name, expected) in rows {
-        let payload: &'static [u8] = if payload.is_empty() { b"" } else { with };
+    for Row(kind, payload, name, expected) in rows {
         let narrowed = Candidates::all().narrow_by_later(&frame(kind, payload, name));
         let wanted: Vec<Dialect> = expected.into_iter().collect();
         assert_eq!(all(narrowed), wanted, "message {kind}, payload {payload:?}");
