@@ -289,7 +289,10 @@ impl World {
     fn arrive(&mut self, conn: u64, name: &str, state: WorkerState) {
         let Ok(name) = Name::new(name) else { return };
         let before = match self.model.peers.get_mut(&conn) {
-            Some(peer) if peer.open => peer.waiting.replace(name),
+            // One that waits for its admission says one thing at most.
+            Some(peer) if peer.open && (peer.accepted || peer.waiting.is_none()) => {
+                peer.waiting.replace(name)
+            }
             _ => return,
         };
         let message = Message::new(Self::id(conn), Body::Barrier(name)).in_state(state);
