@@ -557,10 +557,13 @@ fn an_exec_behind_the_first_barrier_starts_the_round_anew() {
             };
             workers[0].say(&mut world, exec);
             workers[0].order(&mut world);
+            if !released {
+                workers[1].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+                let early = workers[1].released(&mut world);
+                assert_eq!(early, None, "the new program has not arrived");
+            }
             workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
             if !released {
-                assert_eq!(workers[0].released(&mut world), None);
-                workers[1].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
                 assert!(workers[1].released(&mut world).is_some());
             }
             assert!(workers[0].released(&mut world).is_some());
@@ -641,5 +644,34 @@ fn a_stall_limit_ends_a_failed_round_too() {
         assert_eq!(world.killed.len(), 1);
         assert_eq!(world.core.status().peers, 0);
         assert_eq!(world.core.next_timeout(), None);
+    });
+}
+
+/// The deadline of those beside a lost worker must not outlive what they were late for.
+#[test]
+fn who_is_through_a_round_is_not_killed_in_the_next() {
+    for_each_dialect(|dialect| {
+        let mut world = World::new(CoordinatorConfig::default());
+        let mut workers: Vec<Worker> = ["one", "one", "two"]
+            .map(|host| Worker::launch_on(&mut world, dialect, host))
+            .into();
+        checkpoint(&mut world);
+        for worker in &workers {
+            worker.order(&mut world);
+        }
+        through_barriers(&mut world, &mut workers, 4);
+        // One is lost behind its report, one on another host before it: the round fails.
+        workers[0].report(&mut world);
+        world.hang_up(workers[0].conn);
+        world.hang_up(workers[2].conn);
+        let survivor = &mut workers[1..2];
+        survivor[0].report(&mut world);
+        survivor[0].resume(&mut world);
+
+        let next = checkpoint(&mut world);
+        survivor[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        world.wait(Duration::from_secs(6));
+        assert!(world.killed.is_empty());
+        assert_eq!(world.reply(next), None);
     });
 }

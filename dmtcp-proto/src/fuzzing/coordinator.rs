@@ -363,14 +363,21 @@ impl World {
     }
 
     fn rest(&mut self, script: &mut Script<'_>) {
+        let Some(conn) = self.conn(script) else {
+            return;
+        };
         let dir = Text::from("/d");
         let body = match script.byte() % 3 {
             0 => Body::GetCheckpointDir,
             1 => Body::SetCheckpointDir(dir),
-            // What a peer may never send.
-            _ => Body::CheckpointDir(dir),
+            _ => {
+                // What no peer may send; its number means something else in another dialect.
+                self.dirty(conn);
+                Body::CheckpointDir(dir)
+            }
         };
-        self.say(script, body, WorkerState::Running);
+        let message = Message::new(Self::id(conn), body).in_state(WorkerState::Running);
+        self.message(conn, &message);
     }
 
     fn request(&mut self, script: &mut Script<'_>) {
