@@ -1,6 +1,7 @@
 //! Our worker and our coordinator, both as pure functions, wired to each other byte by byte.
 
 use bytes::Bytes;
+use core::time::Duration;
 use dmtcp_proto::{
     AfterCheckpoint, Command, ConnId, CoordinatorConfig, CoordinatorCore, Dialect, Entry, Event,
     Finished, Input, Instant, Output, Reply, RequestId, Stage, UniquePid, WorkerConfig, WorkerCore,
@@ -42,7 +43,9 @@ impl World {
             pid: 1,
             generation: 0,
         };
-        let config = CoordinatorConfig::default().identity(identity);
+        let config = CoordinatorConfig::default()
+            .settle_time(Duration::ZERO)
+            .identity(identity);
         Self {
             coordinator: CoordinatorCore::new(config, NOW),
             workers: Vec::new(),

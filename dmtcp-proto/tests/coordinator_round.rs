@@ -675,3 +675,65 @@ fn who_is_through_a_round_is_not_killed_in_the_next() {
         assert_eq!(world.reply(next), None);
     });
 }
+
+/// Told to checkpoint at once, stock workers abort or hang: they say that they run while their
+/// threads are still waking up.
+#[test]
+fn a_round_asked_for_too_soon_begins_when_the_workers_have_settled() {
+    for_each_dialect(|dialect| {
+        let mut world = World::with(CoordinatorConfig::default());
+        let mut workers = [Worker::launch(&mut world, dialect)];
+        checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        resume_all(&mut world, &mut workers);
+
+        let id = checkpoint(&mut world);
+        assert!(workers[0].take(&mut world).is_empty(), "not yet");
+        let other = checkpoint(&mut world);
+        let generation = 2;
+        let busy = CommandError::Busy {
+            round: 2,
+            generation,
+        };
+        assert_eq!(world.reply(other), Some(Err(busy)));
+        // A program that joins meanwhile takes part, once it runs.
+        let mut newcomer = Worker::knock(&mut world, dialect, "here", WorkerState::Unknown);
+        world.wait(Duration::from_millis(200));
+        assert!(
+            workers[0].take(&mut world).is_empty(),
+            "one is still launching"
+        );
+        newcomer.start(&mut world);
+        let mut workers = [workers[0].clone(), newcomer];
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 2));
+    });
+}
+
+#[test]
+fn a_round_asked_for_too_soon_ends_with_its_computation() {
+    for_each_dialect(|dialect| {
+        let mut world = World::with(CoordinatorConfig::default());
+        let mut workers = [Worker::launch(&mut world, dialect)];
+        checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        resume_all(&mut world, &mut workers);
+        let id = checkpoint(&mut world);
+        world.hang_up(workers[0].conn);
+        let reply = world.reply(id);
+        assert!(
+            matches!(reply, Some(Err(CommandError::CheckpointFailed { .. }))),
+            "{reply:?}"
+        );
+
+        // The next computation on this coordinator is not held up by it.
+        let mut workers = [Worker::launch(&mut world, dialect)];
+        let id = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(1, 3));
+    });
+}

@@ -133,6 +133,8 @@ impl CoordinatorCore {
             {
                 Admission::Admit
             }
+            // Its order has not gone out.
+            Some(round) if round.is_asked() => Admission::Admit,
             Some(_) => Admission::Park,
             None if self.resuming => Admission::Park,
             None => Admission::Admit,

@@ -41,6 +41,11 @@ pub struct CoordinatorConfig {
     /// survivors are killed. Default: none, since a large image may take hours; calls have
     /// deadlines of their own.
     pub stall_timeout: Option<Duration>,
+    /// How long workers run undisturbed after a checkpoint or restart; an order that is asked for
+    /// sooner goes out then. Default: 200 ms. A stock worker says that it runs while its threads
+    /// are still waking up: told to checkpoint at once, the development head aborted and 4.2.0
+    /// hung, in about one of a hundred rounds on a loaded machine; with the pause, in none of 75.
+    pub settle_time: Duration,
     /// The most connections at once. Default: 65,536.
     pub max_connections: usize,
 }
@@ -58,6 +63,7 @@ impl Default for CoordinatorConfig {
             hello_timeout: Duration::from_secs(10),
             kill_timeout: Duration::from_secs(5),
             stall_timeout: None,
+            settle_time: Duration::from_millis(200),
             max_connections: 1 << 16,
         }
     }
@@ -87,6 +93,15 @@ impl CoordinatorConfig {
     pub fn stall_timeout(self, limit: Option<Duration>) -> Self {
         Self {
             stall_timeout: limit,
+            ..self
+        }
+    }
+
+    /// The same with this pause between rounds.
+    #[must_use]
+    pub fn settle_time(self, pause: Duration) -> Self {
+        Self {
+            settle_time: pause,
             ..self
         }
     }

@@ -170,6 +170,8 @@ pub struct CoordinatorCore {
     /// The round is over and its workers are on their way back to their programs.
     resuming: bool,
     restart: Option<Restart>,
+    /// Until when the workers shall run undisturbed.
+    rested: Instant,
     kill: Option<Kill>,
     /// Kills that wait for a seal, and who asked for them.
     kill_after_seal: Vec<Option<RequestId>>,
@@ -251,6 +253,7 @@ impl CoordinatorCore {
             round: None,
             resuming: false,
             restart: None,
+            rested: now,
             kill: None,
             kill_after_seal: Vec::new(),
             stuck: BTreeMap::new(),
@@ -294,8 +297,9 @@ impl CoordinatorCore {
             .as_ref()
             .and_then(|round| round.stall_deadline(&self.config));
         let stuck = self.stuck.values().min().copied();
+        let order = self.order_due();
         let periodic = self.due.filter(|_| self.can_start());
-        [hello, kill, stall, stuck, periodic]
+        [hello, kill, stall, stuck, order, periodic]
             .into_iter()
             .flatten()
             .min()
@@ -342,6 +346,7 @@ impl CoordinatorCore {
         if self.due.is_some_and(|due| due <= self.now) && self.can_start() {
             self.start_round(self.config.kill_after_checkpoint, None);
         }
+        self.order_if_due();
     }
 
     fn opened(&mut self, conn: ConnId, peer: SocketAddr) {

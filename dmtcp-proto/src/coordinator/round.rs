@@ -32,6 +32,8 @@ pub(super) struct Round {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Asked for; the workers are told as soon as all of them have run for a moment.
+    Asked,
     /// Workers are on their way to their images.
     Open,
     /// All have reported; the driver makes the set.
@@ -43,6 +45,10 @@ enum Phase {
 impl Round {
     pub(super) fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.phase == Phase::Asked
     }
 
     pub(super) fn is_sealing(&self) -> bool {
@@ -57,7 +63,7 @@ impl Round {
     pub(super) fn stall_deadline(&self, config: &CoordinatorConfig) -> Option<Instant> {
         config
             .stall_timeout
-            .filter(|_| !self.is_sealing())
+            .filter(|_| !self.is_sealing() && !self.is_asked())
             .map(|limit| self.progress + limit)
     }
 }
@@ -74,32 +80,49 @@ impl CoordinatorCore {
             && self.computation.dialect.is_some()
     }
 
-    /// Begins a round; [`can_start`](Self::can_start) holds.
+    /// Asks for a round; [`can_start`](Self::can_start) holds.
     pub(super) fn start_round(&mut self, then_exit: bool, asker: Option<Asker>) {
         self.rounds += 1;
-        let generation = self.computation.id.generation.wrapping_add(1);
+        self.due = None;
+        self.round = Some(Round {
+            number: self.rounds,
+            generation: self.computation.id.generation.wrapping_add(1),
+            then_exit,
+            askers: asker.into_iter().collect(),
+            reports: Vec::new(),
+            missing: 0,
+            phase: Phase::Asked,
+            progress: self.now,
+        });
+    }
+
+    /// When the round that is asked for can begin, as far as that depends on time.
+    pub(super) fn order_due(&self) -> Option<Instant> {
+        let asked = self.round.as_ref().is_some_and(Round::is_asked);
+        (asked && self.roster.all_running()).then_some(self.rested)
+    }
+
+    /// Begins the round that is asked for, if it can begin now.
+    pub(super) fn order_if_due(&mut self) {
+        if self.order_due().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let (missing, peers, now) = (self.roster.len(), self.roster.peers(), self.now);
+        let Some(round) = &mut self.round else { return };
+        round.phase = Phase::Open;
+        round.missing = missing;
+        round.progress = now;
+        let (number, generation, then_exit) = (round.number, round.generation, round.then_exit);
         self.computation.id.generation = generation;
         self.barriers.reset();
-        self.due = None;
         for worker in self.roster.iter_mut() {
             worker.passed = 0;
             worker.waiting = false;
             worker.last_barrier = None;
             worker.part = Part::Told;
         }
-        let peers = self.roster.peers();
-        self.round = Some(Round {
-            number: self.rounds,
-            generation,
-            then_exit,
-            askers: asker.into_iter().collect(),
-            reports: Vec::new(),
-            missing: self.roster.len(),
-            phase: Phase::Open,
-            progress: self.now,
-        });
         self.event(Event::CheckpointStarted {
-            round: self.rounds,
+            round: number,
             generation,
             workers: peers,
         });
@@ -195,7 +218,8 @@ impl CoordinatorCore {
 
     /// Ends the round without a set. Its survivors still go through its barriers.
     pub(super) fn fail_round(&mut self, reason: RoundError) {
-        let Some(round) = self.round.as_mut().filter(|round| round.is_open()) else {
+        let unfinished = |round: &&mut Round| round.is_open() || round.is_asked();
+        let Some(round) = self.round.as_mut().filter(unfinished) else {
             return;
         };
         round.phase = Phase::Failed;
@@ -216,6 +240,9 @@ impl CoordinatorCore {
         let Some(round) = &mut self.round else { return };
         let state = worker.state();
         match worker.part {
+            Part::None if round.is_asked() && self.roster.is_empty() => {
+                self.fail_round(RoundError::PeerLost(Box::new(info)));
+            }
             Part::None => {}
             // It ended before it could answer, as short-lived processes do: the checkpoint is of
             // the computation without it.

@@ -285,11 +285,13 @@ impl CoordinatorCore {
             .is_some_and(|restart| restart.expected == peers)
         {
             self.restart = None;
+            self.rested = self.now + self.config.settle_time;
             self.reset_due();
             self.event(Event::RestartComplete { peers });
         }
         if self.resuming {
             self.resuming = false;
+            self.rested = self.now + self.config.settle_time;
             self.reset_due();
             self.event(Event::Resumed);
         }
@@ -331,6 +333,7 @@ impl CoordinatorCore {
         }
         self.restart = None;
         self.resuming = false;
+        self.rested = self.now;
         self.stuck.clear();
         self.barriers.reset();
         self.computation.id = crate::UniquePid::NULL;

@@ -56,6 +56,9 @@ pub fn coordinator(data: &[u8]) {
     config.stall_timeout = script.choose(&[None, Some(Duration::from_secs(30))]);
     let every = script.choose(&[Interval::Never, Interval::Every(Duration::from_secs(10))]);
     config.interval = every;
+    if every == Interval::Never {
+        config.settle_time = Duration::ZERO;
+    }
     let mut world = World {
         model: Model::new(config),
         dialect,

@@ -35,7 +35,13 @@ pub struct World {
 }
 
 impl World {
+    /// A world in which no round waits for the one before to settle.
     pub fn new(config: CoordinatorConfig) -> Self {
+        Self::with(config.settle_time(Duration::ZERO))
+    }
+
+    /// A world with exactly this configuration.
+    pub fn with(config: CoordinatorConfig) -> Self {
         let identity = UniquePid {
             host_id: 1,
             time: 1_000,
