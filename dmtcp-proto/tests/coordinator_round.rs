@@ -4,7 +4,7 @@ mod support;
 
 use dmtcp_proto::{
     AfterCheckpoint, Body, Checkpointed, Command, CommandError, CoordinatorConfig, Dialect, Event,
-    Interval, Name, Reply, RoundError, Status, Text, WorkerState,
+    Interval, Message, Name, Reply, RoundError, Status, Text, WorkerState,
 };
 use std::time::Duration;
 use support::{Worker, World, for_each_dialect, resume_all, through_barriers, write_images};
@@ -326,10 +326,10 @@ fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
             assert_eq!(workers[0].released(&mut world).unwrap().peers, 1);
         }
         workers[0].report(&mut world);
-        resume_all(&mut world, &mut workers);
         assert!(newcomer.take(&mut world).is_empty());
-        world.seal(Ok(()));
+        resume_all(&mut world, &mut workers);
         newcomer.start(&mut world);
+        world.seal(Ok(()));
         assert_eq!(world.core.status(), Status::new(2, true, Interval::Never));
     });
 }
@@ -735,5 +735,39 @@ fn a_round_asked_for_too_soon_ends_with_its_computation() {
         write_images(&mut world, &mut workers);
         world.seal(Ok(()));
         assert_eq!(world.reply(id), done(1, 3));
+    });
+}
+
+#[test]
+fn a_fork_does_not_wait_for_the_seal() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 1);
+        let id = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        resume_all(&mut world, &mut workers);
+        let mut child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let inbox = child.take(&mut world);
+        assert!(
+            matches!(
+                inbox[..],
+                [Message {
+                    body: Body::Accept(_),
+                    ..
+                }]
+            ),
+            "{inbox:?}"
+        );
+        child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
+        world.seal(Ok(()));
+        assert_eq!(
+            world.reply(id),
+            done(1, 1),
+            "the child is of the next round"
+        );
+        workers.push(child);
+        let id = checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 2));
     });
 }

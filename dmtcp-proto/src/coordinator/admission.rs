@@ -133,8 +133,10 @@ impl CoordinatorCore {
             {
                 Admission::Admit
             }
-            // Its order has not gone out.
+            // Its order has not gone out, or all of its workers run again already: sealing is the
+            // driver's work, and fork() must not wait for the disk.
             Some(round) if round.is_asked() => Admission::Admit,
+            Some(_) if self.may_admit_between_rounds() => Admission::Admit,
             Some(_) => Admission::Park,
             None if self.resuming => Admission::Park,
             None => Admission::Admit,
@@ -294,13 +296,20 @@ impl CoordinatorCore {
         }
     }
 
+    fn may_admit_between_rounds(&self) -> bool {
+        let all_running = self.roster.all_running();
+        self.round
+            .as_ref()
+            .is_none_or(|round| round.is_sealing() && all_running)
+    }
+
     /// Admits those who had to wait for the end of a round.
     pub(super) fn unpark(&mut self) {
         // Admitting one can end here again, as deep as there are parked ones.
         if core::mem::replace(&mut self.unparking, true) {
             return;
         }
-        while self.round.is_none()
+        while self.may_admit_between_rounds()
             && self.restart.is_none()
             && !self.resuming
             && self.kill.is_none()
