@@ -745,7 +745,7 @@ fn a_fork_does_not_wait_for_the_seal() {
         let id = checkpoint(&mut world);
         write_images(&mut world, &mut workers);
         resume_all(&mut world, &mut workers);
-        let mut child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let inbox = child.take(&mut world);
         assert!(
             matches!(
