@@ -9,7 +9,7 @@ static int failed(const char *what, dmtcp_result code) {
 }
 
 static int show(dmtcp_coordinator *coordinator) {
-  dmtcp_status status = {sizeof status};
+  dmtcp_status status = {.size = sizeof status};
   dmtcp_result code = dmtcp_coordinator_status(coordinator, &status);
   if (code != DMTCP_OK) return failed("status", code);
   printf("%u workers, %s\n", (unsigned)status.peers, status.running ? "running" : "not running");
@@ -18,7 +18,7 @@ static int show(dmtcp_coordinator *coordinator) {
   code = dmtcp_coordinator_workers(coordinator, &workers);
   if (code != DMTCP_OK) return failed("workers", code);
   for (size_t i = 0; i < dmtcp_workers_count(workers); i++) {
-    dmtcp_worker worker = {sizeof worker};
+    dmtcp_worker worker = {.size = sizeof worker};
     if (dmtcp_workers_get(workers, i, &worker) == DMTCP_OK)
       printf("%s[%d] on %s: %s\n", worker.program, (int)worker.real_pid, worker.host,
              worker.state_name);

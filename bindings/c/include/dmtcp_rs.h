@@ -9,7 +9,7 @@
  *   before anything is done: a call with a bad argument has no effect.
  * - Objects are opaque. Whoever gets one frees it, once, with the _free of its type, which accepts
  *   NULL, and does not use it afterwards. Everywhere else NULL is DMTCP_ERR_NULL.
- * - Structs begin with `size`, which the caller sets: dmtcp_status status = {sizeof status};
+ * - Structs begin with `size`, which the caller sets: dmtcp_status status = {.size = sizeof status};
  *   later releases may add fields at the end, and programs built before and after go on working.
  * - Texts are UTF-8 and end with NUL. Those that come out belong to this library: to the object
  *   named with the function, or to the thread, or for ever.
