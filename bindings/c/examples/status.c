@@ -33,8 +33,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   dmtcp_coordinator *coordinator = NULL;
-  dmtcp_result code =
-      dmtcp_coordinator_new(argv[1], (uint32_t)strtoul(argv[2], NULL, 10), atoi(argv[3]), &coordinator);
+  uint32_t port = (uint32_t)strtoul(argv[2], NULL, 10);
+  dmtcp_result code = dmtcp_coordinator_new(argv[1], port, atoi(argv[3]), &coordinator);
   if (code != DMTCP_OK) return failed(argv[1], code);
   int rc = show(coordinator);
   dmtcp_coordinator_free(coordinator);

@@ -145,6 +145,26 @@ fn functions_are_those_of_the_header() {
 }
 
 #[test]
+fn unsafe_code_is_in_one_file_and_every_function_in_the_boundary() {
+    for file in fs::read_dir(in_crate("src")).unwrap() {
+        let path = file.unwrap().path();
+        let text = read(&path);
+        if !path.ends_with("ffi.rs") {
+            for word in ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"] {
+                assert!(!text.contains(word), "{word} in {}", path.display());
+            }
+        }
+        for function in text.split("#[unsafe(no_mangle)]\n").skip(1) {
+            let body = function.split_once("{\n").unwrap().1.trim_start();
+            // The release is a constant: there is nothing in it to go wrong.
+            let bounded = ["call(|| ", "contain(", "VERSION.as_ptr()"];
+            let bounded = bounded.iter().any(|start| body.starts_with(start));
+            assert!(bounded, "outside the boundary: {function}");
+        }
+    }
+}
+
+#[test]
 fn constants_are_those_of_the_header() {
     let mut code: BTreeSet<(String, i32)> = ResultCode::ALL
         .iter()
