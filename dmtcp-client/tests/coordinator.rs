@@ -326,7 +326,7 @@ fn a_round_that_the_coordinator_gave_up_is_not_asked_for_again() {
         Verb::List => {
             lists += 1;
             let this = list(dialect, &[[Running, PreSuspend][lists.min(2) - 1]], true);
-            let held = changed(dialect, "blocking-checkpoint", |header| header.status = -2);
+            let held = changed(dialect, "blocking-checkpoint", |header| header.status = -4);
             if lists < 4 {
                 Answer::Send(this)
             } else {

@@ -354,13 +354,11 @@ fn on_the_embedded_coordinator_every_answer_is_its_own() {
             stage.launch(&["--no-gzip"], SLEEP);
         }
         stage.wait_running(2);
-        // It brings the last worker from its image to its exit in about a millisecond. When that
-        // falls between two lists the handle must not claim to have seen it.
-        match handle.checkpoint_and_kill(LIMIT) {
-            Ok(report) => assert!(matches!(report.evidence, Evidence::Observed { .. })),
-            Err(Error::Unconfirmed { unseen, .. }) => assert!(!unseen.is_empty()),
-            Err(other) => panic!("{other:?}"),
-        }
+        let report = handle.checkpoint_and_kill(LIMIT).unwrap();
+        assert_eq!(
+            (report.peers, report.evidence),
+            (2, Evidence::CoordinatorReply)
+        );
         assert_eq!(computation.status().unwrap().peers, 0);
         assert_eq!(stage.images().len(), 4);
         handle.quit().unwrap();

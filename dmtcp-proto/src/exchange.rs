@@ -115,7 +115,8 @@ pub enum ExchangeError {
 /// | [`ReplyAtOnce`](AfterCheckpoint::ReplyAtOnce) | `Started` | all |
 /// | [`ReplyWhenDone`](AfterCheckpoint::ReplyWhenDone) | `Checkpointed` | 3.0.0, development head, this library's coordinator |
 /// | | `Started`: only the start is known | 3.1.0 to 4.2.0 |
-/// | [`KillWorkers`](AfterCheckpoint::KillWorkers) | `Started`: only the start is known | all |
+/// | [`KillWorkers`](AfterCheckpoint::KillWorkers) | `Checkpointed` | this library's coordinator |
+/// | | `Started`: only the start is known | all stock ones |
 ///
 /// Traps of stock coordinators, none of which an exchange can avoid:
 /// a refused `KillWorkers` is remembered, and the next checkpoint of anybody kills the workers;
@@ -277,6 +278,12 @@ impl Exchange {
             (_, CommandStatus::Success) => self.reply(&result).map(Some),
             (_, CommandStatus::Invalid) => Err(ExchangeError::Command(CommandError::Unsupported)),
             (_, CommandStatus::NotRunning) => Err(ExchangeError::Command(CommandError::NotRunning)),
+            (_, CommandStatus::CheckpointFailed) => {
+                let reason = "the coordinator's own log or events say why".into();
+                Err(ExchangeError::Command(CommandError::CheckpointFailed {
+                    reason,
+                }))
+            }
             (_, CommandStatus::Other(status)) => {
                 Err(ExchangeError::Command(CommandError::Other(status)))
             }
@@ -326,6 +333,10 @@ impl Exchange {
             Command::List => {
                 let text = String::from_utf8_lossy(&result.text);
                 Reply::Workers(worker_list::parse(&text).map_err(ExchangeError::List)?)
+            }
+            // The coordinator that names its computation answers this one at the end, too.
+            Command::Checkpoint(AfterCheckpoint::KillWorkers) if self.computation().is_some() => {
+                Reply::Checkpointed(Checkpointed::new(peers, None))
             }
             Command::Checkpoint(_) if self.withheld => {
                 Reply::Checkpointed(Checkpointed::new(peers, None))

@@ -262,7 +262,7 @@ fn row_27_every_blocking_caller_gets_a_true_answer() {
         world.hang_up(workers[0].conn);
         assert_eq!(
             world.answer(third, dialect).unwrap().status,
-            CommandStatus::NotRunning
+            CommandStatus::CheckpointFailed
         );
     });
 }
@@ -312,15 +312,23 @@ fn row_28_a_refused_checkpoint_and_kill_leaves_nothing_behind() {
 fn checkpoint_and_kill_of_old_tools_is_one_command() {
     let dialect = Dialect::V3;
     let mut world = world();
-    let worker = Worker::launch(&mut world, dialect);
-    for verb in [Verb::CheckpointAndKill, Verb::Checkpoint] {
-        let conn = world.tool(dialect, tool_id(1), verb, Interval::Unchanged);
-        assert_eq!(
-            world.answer(conn, dialect).unwrap().status,
-            CommandStatus::Success
-        );
-    }
-    assert!(worker.order(&mut world).then_exit);
+    let mut workers = [Worker::launch(&mut world, dialect)];
+    let killing = world.tool(
+        dialect,
+        tool_id(1),
+        Verb::CheckpointAndKill,
+        Interval::Unchanged,
+    );
+    write_images(&mut world, &mut workers);
+    assert_eq!(world.answer(killing, dialect), None, "not before the seal");
+    world.seal(Ok(()));
+    let answer = world.answer(killing, dialect).unwrap();
+    assert_eq!((answer.status, answer.peers), (CommandStatus::Success, 1));
+    let behind = world.tool(dialect, tool_id(1), Verb::Checkpoint, Interval::Unchanged);
+    assert_eq!(
+        world.answer(behind, dialect).unwrap().status,
+        CommandStatus::Success
+    );
 }
 
 #[test]

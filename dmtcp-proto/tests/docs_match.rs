@@ -231,7 +231,7 @@ fn commands() {
 #[test]
 fn outcomes() {
     let rows = table("## User commands", "`status`");
-    assert_eq!(rows.len(), 3);
+    assert_eq!(rows.len(), 4);
     for row in rows {
         let status = CommandStatus::from_wire(number(&row[0]).unwrap());
         let word = row[1].split(':').next().unwrap();

@@ -80,14 +80,14 @@ impl Coordinator {
     /// Checkpoints the whole computation, lets the workers exit behind it, and waits until they
     /// are gone.
     ///
-    /// No coordinator answers at the end of such a checkpoint, so the evidence is always
-    /// [`Evidence::Observed`]. Waits like [`checkpoint`](Self::checkpoint) before it asks.
+    /// This library's coordinator answers when the set is sealed. A stock one answers at once, so
+    /// the evidence is [`Evidence::Observed`]. Waits like [`checkpoint`](Self::checkpoint) before
+    /// it asks.
     ///
     /// # Errors
     ///
     /// As [`checkpoint`](Self::checkpoint), and: [`Error::Unconfirmed`], the workers are gone and
-    /// their images may or may not be whole (common with small processes under this library's
-    /// coordinator, which is too fast to be watched; the one in this process tells exactly); [`Error::WorkersRemain`], some did not exit;
+    /// their images may or may not be whole; [`Error::WorkersRemain`], some did not exit;
     /// [`Error::RefusedButArmed`].
     pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<CheckpointReport, Error> {
         let deadline = Deadline::after(limit);
@@ -100,17 +100,45 @@ impl Coordinator {
                 outcome => outcome?,
             };
             let command = Command::Checkpoint(AfterCheckpoint::KillWorkers);
-            match self.ask(command, deadline) {
+            let mut call = Call::new(self.addr, self.dialect, command, deadline);
+            match call.finish() {
                 Ok(Reply::Started { peers }) => {
                     let mut watch = RoundWatch::new(Ending::Exit, workers);
                     return self.observe(deadline, peers, &mut watch);
                 }
+                Ok(Reply::Checkpointed(done)) => {
+                    self.wait_until_gone(deadline)?;
+                    return Ok(CheckpointReport {
+                        peers: done.peers,
+                        evidence: Evidence::CoordinatorReply,
+                    });
+                }
                 Ok(_) => return Err(self.wrong_reply()),
                 Err(error) if is_refusal(&error) => {
-                    armed = true;
+                    // This library's coordinator, the one that names its computation, forgets it.
+                    armed = call.computation().is_none();
                     deadline.pause(RETRY);
                 }
+                Err(Error::TimedOut { .. }) => {
+                    let watch = RoundWatch::new(Ending::Exit, workers);
+                    return Err(self.out_of_time(deadline, &watch));
+                }
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn wait_until_gone(&self, deadline: Deadline) -> Result<(), Error> {
+        loop {
+            match self.listed_or_gone(deadline)? {
+                Some(workers) if !workers.is_empty() => {
+                    if deadline.remaining().is_none_or(|left| left <= RETRY) {
+                        let addr = self.addr;
+                        return Err(Error::WorkersRemain { addr, workers });
+                    }
+                    deadline.pause(RETRY);
+                }
+                _ => return Ok(()),
             }
         }
     }
@@ -158,9 +186,6 @@ impl Coordinator {
         // What was seen, and until when an answer may still overrule it.
         let mut seen: Option<(Progress, Deadline)> = None;
         let asked = Deadline::after(deadline.limit());
-        // Stock coordinators refuse at once or never; this library's, which names the
-        // computation, also when the round has failed.
-        let mut answers_always = false;
         loop {
             let pace = asked.elapsed() / 10;
             let pace = pace.clamp(Duration::from_millis(10), Duration::from_millis(500));
@@ -173,18 +198,11 @@ impl Coordinator {
                 Some(Ok(_)) => return Err(self.wrong_reply()),
                 Some(Err(error)) => {
                     let error = Error::from_exchange(self.addr, error);
-                    if is_refusal(&error) && !(answers_always && watch.was_ours()) {
-                        return Err(error);
-                    }
-                    // What was seen says more.
-                    if let Some((progress, _)) = seen {
+                    // What was seen says more, unless another checkpoint was in the way.
+                    if let Some((progress, _)) = seen.filter(|_| !is_refusal(&error)) {
                         self.verdict(progress, 0, watch)?;
                     }
-                    return Err(if is_refusal(&error) {
-                        Error::CheckpointFailed { addr: self.addr }
-                    } else {
-                        error
-                    });
+                    return Err(error);
                 }
             }
             if deadline.has_passed() {
@@ -200,7 +218,8 @@ impl Coordinator {
                     // If the coordinator is gone, the connection that waits will tell.
                     let listed = self.ask_workers(deadline.at_most(WATCH_LIMIT));
                     if let Ok((workers, computation)) = listed {
-                        answers_always = computation.is_some();
+                        // This library's coordinator, the one that names it, always answers.
+                        let answers_always = computation.is_some();
                         seen = overrules(watch.see(workers), answers_always)
                             .map(|progress| (progress, deadline.at_most(ANSWER_GRACE)));
                     }

@@ -160,6 +160,9 @@ pub enum Error {
 impl Error {
     pub(super) fn from_exchange(addr: SocketAddr, error: ExchangeError) -> Self {
         match error {
+            ExchangeError::Command(CommandError::CheckpointFailed { .. }) => {
+                Self::CheckpointFailed { addr }
+            }
             ExchangeError::Command(source) => Self::Command { addr, source },
             source => Self::Exchange { addr, source },
         }

@@ -93,12 +93,6 @@ impl RoundWatch {
         self.stopped() > 0
     }
 
-    /// Whether the round under way must be the one that was asked for: it has begun, and a
-    /// refusal that was sent at once would have come before the second list.
-    pub(super) fn was_ours(&self) -> bool {
-        self.begun && self.lists >= 2
-    }
-
     /// How many workers have been seen with their threads stopped.
     pub(super) fn stopped(&self) -> usize {
         self.members.values().filter(|m| m.stopped).count()

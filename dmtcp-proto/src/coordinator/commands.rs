@@ -21,7 +21,8 @@ use crate::worker_list;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
     Request(RequestId),
-    Tool(ConnId),
+    /// With the command it gave and its own identity.
+    Tool(ConnId, Verb, UniquePid),
 }
 
 /// Commands of old tools that change the meaning of their next one, sent on a connection of its
@@ -135,18 +136,13 @@ impl CoordinatorCore {
                 result.text = Bytes::from(cut_at_line(text, limit));
             }
             Verb::Checkpoint => match self.prefixes.take(self.now, from) {
-                Some(Prefix::Blocking) => return self.tool_checkpoint(conn, result, false, true),
+                Some(Prefix::Blocking) => return self.tool_checkpoint(conn, from, result, true),
                 Some(Prefix::Killing) => result.peers = self.roster.peers(),
-                None => return self.tool_checkpoint(conn, result, false, false),
+                None => return self.tool_checkpoint(conn, from, result, false),
             },
             Verb::BlockingPrefix => self.prefixes.remember(self.now, from, Prefix::Blocking),
-            Verb::BlockingCheckpoint => return self.tool_checkpoint(conn, result, false, true),
-            Verb::CheckpointAndKill => {
-                // Tools up to 4.2.0 send an ordinary checkpoint command behind this one.
-                if self.can_start() {
-                    self.prefixes.remember(self.now, from, Prefix::Killing);
-                }
-                return self.tool_checkpoint(conn, result, true, false);
+            Verb::BlockingCheckpoint | Verb::CheckpointAndKill => {
+                return self.tool_checkpoint(conn, from, result, true);
             }
             Verb::SetInterval => {
                 self.set_interval(command.interval);
@@ -166,15 +162,23 @@ impl CoordinatorCore {
         self.answer_tool(conn, result);
     }
 
-    fn tool_checkpoint(&mut self, conn: ConnId, mut result: UserResult, kill: bool, wait: bool) {
+    /// `wait`: the answer comes at the end of the round.
+    fn tool_checkpoint(
+        &mut self,
+        conn: ConnId,
+        from: UniquePid,
+        mut result: UserResult,
+        wait: bool,
+    ) {
         if !self.can_start() {
             result.status = CommandStatus::NotRunning;
             return self.answer_tool(conn, result);
         }
         result.peers = self.roster.peers();
-        let kill = kill || self.config.kill_after_checkpoint;
+        let verb = result.verb.unwrap_or(Verb::Checkpoint);
+        let kill = verb == Verb::CheckpointAndKill || self.config.kill_after_checkpoint;
         if wait {
-            self.start_round(kill, Some(Asker::Tool(conn)));
+            self.start_round(kill, Some(Asker::Tool(conn, verb, from)));
         } else {
             self.start_round(kill, None);
             self.answer_tool(conn, result);
@@ -182,46 +186,50 @@ impl CoordinatorCore {
     }
 
     fn answer_tool(&mut self, conn: ConnId, result: UserResult) {
+        self.answer_tool_about(conn, result, self.computation.id);
+    }
+
+    fn answer_tool_about(&mut self, conn: ConnId, result: UserResult, computation: UniquePid) {
         let Some(Role::Tool(dialect)) = self.conns.get(&conn).map(|entry| &entry.role) else {
             return;
         };
         let dialect = *dialect;
-        self.send(conn, dialect, Body::UserResult(result));
+        self.send_about(conn, dialect, Body::UserResult(result), computation);
         self.close(conn);
     }
 
-    /// Tells everybody who waited how the round ended.
+    /// Tells everybody who waited how the round of this computation ended, which may be over.
     pub(super) fn answer_askers(
         &mut self,
         askers: Vec<Asker>,
-        outcome: Result<(u64, u32), String>,
+        computation: UniquePid,
+        outcome: &Result<(u64, u32), String>,
     ) {
         for asker in askers {
-            match (asker, &outcome) {
-                (Asker::Request(id), Ok((round, peers))) => {
-                    self.reply(
-                        id,
-                        Ok(Reply::Checkpointed(Checkpointed::new(*peers, Some(*round)))),
-                    );
-                }
-                (Asker::Request(id), Err(reason)) => {
-                    self.reply(
-                        id,
-                        Err(CommandError::CheckpointFailed {
+            match asker {
+                Asker::Request(id) => {
+                    let reply = match outcome {
+                        Ok((round, peers)) => {
+                            Ok(Reply::Checkpointed(Checkpointed::new(*peers, Some(*round))))
+                        }
+                        Err(reason) => Err(CommandError::CheckpointFailed {
                             reason: reason.clone(),
                         }),
-                    );
+                    };
+                    self.reply(id, reply);
                 }
-                (Asker::Tool(conn), Ok((_, peers))) => {
-                    let mut result = UserResult::new(CommandStatus::Success);
-                    result.verb = Some(Verb::BlockingCheckpoint);
-                    result.peers = *peers;
-                    self.answer_tool(conn, result);
-                }
-                (Asker::Tool(conn), Err(_)) => {
-                    let mut result = UserResult::new(CommandStatus::NotRunning);
-                    result.verb = Some(Verb::BlockingCheckpoint);
-                    self.answer_tool(conn, result);
+                Asker::Tool(conn, verb, from) => {
+                    let mut result = UserResult::new(CommandStatus::CheckpointFailed);
+                    result.verb = Some(verb);
+                    if let Ok((_, peers)) = outcome {
+                        result.status = CommandStatus::Success;
+                        result.peers = *peers;
+                    }
+                    if verb == Verb::CheckpointAndKill && outcome.is_ok() {
+                        // Tools up to 4.2.0 send an ordinary checkpoint command behind it.
+                        self.prefixes.remember(self.now, from, Prefix::Killing);
+                    }
+                    self.answer_tool_about(conn, result, computation);
                 }
             }
         }

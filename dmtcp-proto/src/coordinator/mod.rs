@@ -478,7 +478,11 @@ impl CoordinatorCore {
 
     /// Sends one message. A payload that the peer would not take is left out: it would exit.
     fn send(&mut self, conn: ConnId, dialect: Dialect, body: Body) {
-        if let Some(bytes) = self.encode(dialect, body) {
+        self.send_about(conn, dialect, body, self.computation.id);
+    }
+
+    fn send_about(&mut self, conn: ConnId, dialect: Dialect, body: Body, computation: UniquePid) {
+        if let Some(bytes) = self.encode(dialect, body, computation) {
             self.outputs.push_back(Output::Transmit { conn, bytes });
         }
     }
@@ -493,15 +497,15 @@ impl CoordinatorCore {
             };
             let bytes = encoded
                 .entry(dialect)
-                .or_insert_with(|| self.encode(dialect, body.clone()));
+                .or_insert_with(|| self.encode(dialect, body.clone(), self.computation.id));
             if let Some(bytes) = bytes.clone() {
                 self.outputs.push_back(Output::Transmit { conn, bytes });
             }
         }
     }
 
-    fn encode(&self, dialect: Dialect, body: Body) -> Option<Bytes> {
-        let message = Message::new(self.config.identity, body).in_group(self.computation.id);
+    fn encode(&self, dialect: Dialect, body: Body, computation: UniquePid) -> Option<Bytes> {
+        let message = Message::new(self.config.identity, body).in_group(computation);
         let mut bytes = BytesMut::new();
         encode(dialect, &message.to_frame(dialect).ok()?, &mut bytes).ok()?;
         Some(bytes.freeze())

@@ -10,7 +10,7 @@ use super::event::{Event, ImageReport, RoundError};
 use super::roster::{Part, Worker};
 use super::{CoordinatorCore, Output};
 use crate::command::WorkerInfo;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, UniquePid};
 use crate::message::{Body, DoCheckpoint};
 use crate::state::WorkerState;
 use crate::text::Text;
@@ -21,6 +21,8 @@ use crate::time::Instant;
 pub(super) struct Round {
     pub(super) number: u64,
     pub(super) generation: u32,
+    /// With the generation.
+    computation: UniquePid,
     pub(super) then_exit: bool,
     pub(super) askers: Vec<Asker>,
     pub(super) reports: Vec<ImageReport>,
@@ -84,9 +86,11 @@ impl CoordinatorCore {
     pub(super) fn start_round(&mut self, then_exit: bool, asker: Option<Asker>) {
         self.rounds += 1;
         self.due = None;
+        let generation = self.computation.id.generation.wrapping_add(1);
         self.round = Some(Round {
             number: self.rounds,
-            generation: self.computation.id.generation.wrapping_add(1),
+            generation,
+            computation: self.computation.id.with_generation(generation),
             then_exit,
             askers: asker.into_iter().collect(),
             reports: Vec::new(),
@@ -173,6 +177,7 @@ impl CoordinatorCore {
             then_exit,
             askers,
             reports,
+            computation,
             ..
         } = round;
         match result {
@@ -183,7 +188,7 @@ impl CoordinatorCore {
                     generation,
                     images: reports,
                 });
-                self.answer_askers(askers, Ok((number, peers)));
+                self.answer_askers(askers, computation, &Ok((number, peers)));
             }
             Err(text) => {
                 let reason = RoundError::Seal(text);
@@ -193,7 +198,7 @@ impl CoordinatorCore {
                     generation,
                     reason,
                 });
-                self.answer_askers(askers, Err(message));
+                self.answer_askers(askers, computation, &Err(message));
             }
         }
         // A restart may already have begun behind a round whose workers have all exited.
@@ -224,6 +229,7 @@ impl CoordinatorCore {
         };
         round.phase = Phase::Failed;
         let (number, generation) = (round.number, round.generation);
+        let computation = round.computation;
         let askers = core::mem::take(&mut round.askers);
         round.reports = Vec::new();
         let message = reason.to_string();
@@ -232,7 +238,7 @@ impl CoordinatorCore {
             generation,
             reason,
         });
-        self.answer_askers(askers, Err(message));
+        self.answer_askers(askers, computation, &Err(message));
     }
 
     /// What the departure of a worker means for the running round.

@@ -44,10 +44,7 @@ impl UserCommand {
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "the wire has these three, and any other number"
-)]
+#[non_exhaustive]
 pub enum CommandStatus {
     /// 0: carried out, or begun.
     Success,
@@ -55,6 +52,9 @@ pub enum CommandStatus {
     Invalid,
     /// -2: not now; not all workers are running.
     NotRunning,
+    /// -4: the checkpoint began and ended without a complete set. Only this library's coordinator
+    /// says so; stock tools report an unknown error, where -2 would claim that nothing was begun.
+    CheckpointFailed,
     /// Any other number.
     Other(i32),
 }
@@ -67,6 +67,7 @@ impl CommandStatus {
             0 => Self::Success,
             -1 => Self::Invalid,
             -2 => Self::NotRunning,
+            -4 => Self::CheckpointFailed,
             other => Self::Other(other),
         }
     }
@@ -78,6 +79,7 @@ impl CommandStatus {
             Self::Success => 0,
             Self::Invalid => -1,
             Self::NotRunning => -2,
+            Self::CheckpointFailed => -4,
             Self::Other(other) => other,
         }
     }
