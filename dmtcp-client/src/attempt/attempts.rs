@@ -1,20 +1,20 @@
 //! What stays the same over all attempts at one job.
 
 use std::{
-    fs, io,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use dmtcp_proto::{CoordinatorConfig, Dialect, Interval};
 
 use super::{
-    Attempt, AttemptError, Program, leftover,
-    running::{Parts, images_dir},
-    sealer,
+    Attempt, AttemptError, Program,
+    directory::{AttemptDir, attempts_dir, failed},
+    leftover,
+    running::{Parts, Turn},
+    sealer::Seals,
 };
 use crate::{
     Tools, native,
@@ -24,6 +24,9 @@ use crate::{
 };
 
 /// Starts attempts at one job, one after the other: afresh, or from its newest set.
+///
+/// It owns the job: while it lives no other one can be opened for the same directory, and while
+/// one of its attempts lives it starts no other.
 ///
 /// ```no_run
 /// use dmtcp_client::attempt::{Attempts, Program};
@@ -47,15 +50,18 @@ pub struct Attempts<'s> {
     tools: Option<Tools>,
     interval: Interval,
     seal_limit: Duration,
-    pub(super) restart_limit: Duration,
+    pub(super) restart_limit: Option<Duration>,
     pub(super) tries: u32,
+    pub(super) interrupt: Arc<AtomicBool>,
+    turn: Arc<AtomicBool>,
 }
 
 impl<'s> Attempts<'s> {
     /// The attempts at the job whose state is in `dir`, which is made if it is not there.
     ///
     /// What a crash left of earlier ones is cleared away: half-made sets, processes that still
-    /// run, raw images.
+    /// run, raw images. The directory may have been moved meanwhile. A copy of it is a job of its
+    /// own: nothing is done to the processes of the original.
     ///
     /// # Errors
     ///
@@ -73,8 +79,10 @@ impl<'s> Attempts<'s> {
             tools: None,
             interval: Interval::Never,
             seal_limit: Duration::from_secs(3600),
-            restart_limit: Duration::from_secs(60),
+            restart_limit: None,
             tries: 3,
+            interrupt: Arc::default(),
+            turn: Arc::default(),
         })
     }
 
@@ -97,16 +105,18 @@ impl<'s> Attempts<'s> {
     #[must_use]
     pub fn seal_limit(self, limit: Duration) -> Self {
         Self {
-            seal_limit: limit,
+            // More would not fit into the system's clock.
+            seal_limit: limit.min(Duration::from_secs(1 << 30)),
             ..self
         }
     }
 
-    /// How long one try at a restart may take until all processes run. Default: a minute.
+    /// How long one try at a restart may take until all processes run. Default: a minute, and a
+    /// second more for each 16 MiB of the set.
     #[must_use]
     pub fn restart_limit(self, limit: Duration) -> Self {
         Self {
-            restart_limit: limit,
+            restart_limit: Some(limit),
             ..self
         }
     }
@@ -116,6 +126,16 @@ impl<'s> Attempts<'s> {
     pub fn tries(self, tries: u32) -> Self {
         Self {
             tries: tries.max(1),
+            ..self
+        }
+    }
+
+    /// Once `flag` is set, from any thread or signal handler, a restart gives up at the next look
+    /// at it, and kills what it had started. Default: never.
+    #[must_use]
+    pub fn interrupted_by(self, flag: Arc<AtomicBool>) -> Self {
+        Self {
+            interrupt: flag,
             ..self
         }
     }
@@ -138,22 +158,34 @@ impl<'s> Attempts<'s> {
         &self,
         programs: impl IntoIterator<Item = Program>,
     ) -> Result<Attempt, AttemptError> {
-        let mut attempt = self.prepare(None)?;
-        for program in programs {
-            let child = match program {
-                Program::Dmtcp(launch) => launch
-                    .join(attempt.computation().addr())
-                    .checkpoint_dir(attempt.images_dir())
-                    .tmpdir(attempt.tmp_dir())
-                    .spawn()?,
-                Program::Native(mut command) => {
-                    self.native_options(&attempt)?.to_env(&mut command);
-                    spawn_native(command, &attempt)?
-                }
-            };
-            attempt.add(child);
+        let mut programs = programs.into_iter().peekable();
+        if programs.peek().is_none() {
+            return Err(AttemptError::NoProgram);
         }
-        Ok(attempt)
+        let mut attempt = self.prepare(None)?;
+        match programs.try_for_each(|program| self.launch(program, &mut attempt)) {
+            Ok(()) => Ok(attempt),
+            Err(error) => {
+                attempt.kill()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn launch(&self, program: Program, attempt: &mut Attempt) -> Result<(), AttemptError> {
+        let child = match program {
+            Program::Dmtcp(launch) => launch
+                .join(attempt.computation().addr())
+                .checkpoint_dir(attempt.images_dir())
+                .tmpdir(attempt.tmp_dir())
+                .spawn()?,
+            Program::Native(mut command) => {
+                self.native_options(attempt)?.to_env(&mut command);
+                spawn_native(command, attempt)?
+            }
+        };
+        attempt.add(child);
+        Ok(())
     }
 
     pub(super) fn tools_for_dmtcp(&self) -> Result<&Tools, AttemptError> {
@@ -175,12 +207,18 @@ impl<'s> Attempts<'s> {
 
     /// A coordinator and a place to work for one more attempt, without processes.
     pub(super) fn prepare(&self, parent: Option<u64>) -> Result<Attempt, AttemptError> {
-        let dir = next_dir(&attempts_dir(&self.dir))?;
+        let turn = Turn::take(&self.turn).ok_or(AttemptError::StillRunning)?;
+        let dir = AttemptDir::create(&attempts_dir(&self.dir))?;
         let tmp = ComputationTmp::create()?;
-        leftover::note(&dir, &tmp)?;
-        let images = images_dir(&dir);
-        fs::create_dir(&images).map_err(failed("create", &images))?;
-        let sealer = sealer::of(Arc::clone(&self.store), images, parent, self.seal_limit);
+        leftover::note(dir.path(), &tmp)?;
+        let abandoned = Arc::default();
+        let sealer = Seals {
+            store: Arc::clone(&self.store),
+            images: dir.images(),
+            parent,
+            limit: self.seal_limit,
+            abandoned: Arc::clone(&abandoned),
+        };
         let coordinator = CoordinatorConfig::default().interval(self.interval);
         let config = ComputationConfig::default()
             .coordinator(coordinator)
@@ -190,6 +228,8 @@ impl<'s> Attempts<'s> {
             computation,
             dir,
             tmp,
+            abandoned,
+            _turn: turn,
         }))
     }
 }
@@ -198,43 +238,4 @@ pub(super) fn spawn_native(mut command: Command, attempt: &Attempt) -> Result<Ch
     // The mark by which what a crash leaves is found.
     command.env("DMTCP_TMPDIR", attempt.tmp_dir());
     Ok(Child::spawn(command)?)
-}
-
-fn attempts_dir(dir: &Path) -> PathBuf {
-    dir.join("attempts")
-}
-
-/// A new directory with the next number.
-fn next_dir(attempts: &Path) -> Result<PathBuf, AttemptError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.mode(0o700);
-    builder
-        .recursive(true)
-        .create(attempts)
-        .map_err(failed("create", attempts))?;
-    let numbers = fs::read_dir(attempts).map_err(failed("list", attempts))?;
-    let last = numbers
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
-        .max();
-    let dir = attempts.join(format!(
-        "{:06}",
-        last.map_or(1, |last| last.saturating_add(1))
-    ));
-    builder
-        .recursive(false)
-        .create(&dir)
-        .map_err(failed("create", &dir))?;
-    Ok(dir)
-}
-
-pub(super) fn failed(
-    action: &'static str,
-    path: &Path,
-) -> impl FnOnce(io::Error) -> AttemptError + use<> {
-    let path = path.to_owned();
-    move |source| AttemptError::Io {
-        action,
-        path,
-        source,
-    }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with an attempt.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
@@ -34,6 +34,16 @@ pub enum AttemptError {
     /// [`Attempts::tools`](super::Attempts::tools) names none.
     #[error("DMTCP's programs are needed and none were given")]
     NoTools,
+    /// The caller: an attempt must have something to run.
+    #[error("no program was given")]
+    NoProgram,
+    /// The caller: an earlier attempt of the same [`Attempts`](super::Attempts) still lives. Two
+    /// at once would do everything twice.
+    #[error("another attempt at this job still lives; stop, kill or drop it first")]
+    StillRunning,
+    /// The caller set the flag of [`Attempts::interrupted_by`](super::Attempts::interrupted_by).
+    #[error("the restart was interrupted")]
+    Interrupted,
     /// The store of sets.
     #[error(transparent)]
     Set(#[from] SetError),
@@ -52,10 +62,12 @@ pub enum AttemptError {
         refused: Vec<SetError>,
     },
     /// Sets were good and none of them could be restarted.
-    #[error("no checkpoint set could be restarted{}", failed_text(.failed))]
+    #[error("no checkpoint set could be restarted{}{}", failed_text(.failed), refused_text(.refused))]
     NoRestart {
         /// Every try, in order.
         failed: Vec<FailedRestart>,
+        /// What is wrong with the sets that were not tried.
+        refused: Vec<SetError>,
     },
     /// The processes of an earlier attempt do not end.
     #[error("processes of an earlier attempt are still there")]
@@ -112,19 +124,20 @@ pub enum RestartFailure {
         /// What the coordinator saw of those that were connected.
         seen: Vec<String>,
     },
-    /// A process ended before all were running.
-    #[error("a process ended with {exit} before all were running")]
+    /// A process ended before all were running, or was killed directly after.
+    #[error("a process ended with {exit} before all were running, or directly after")]
     Ended {
         /// How it ended.
         exit: Exit,
     },
-    /// They were running, and at the second look they were not.
-    #[error("the processes were running and did not stay so")]
-    NotStable,
+    /// The coordinator ended: somebody told it to quit.
+    #[error("the coordinator was ended before all processes were running")]
+    CoordinatorEnded,
 }
 
 fn refused_text(refused: &[SetError]) -> String {
-    refused.iter().map(|error| format!("; {error}")).collect()
+    let text = |error: &SetError| format!("; {}", chain(error));
+    refused.iter().map(text).collect()
 }
 
 fn failed_text(failed: &[FailedRestart]) -> String {
@@ -141,6 +154,17 @@ fn seen_text(seen: &[String]) -> String {
 
 impl fmt::Display for FailedRestart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "set {}: {}", self.sequence, self.reason)
+        write!(f, "set {}: {}", self.sequence, chain(&self.reason))
     }
+}
+
+/// An error and what caused it, in one line: these stand in a list, whose error has no source.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -2,24 +2,33 @@
 //! directory, and for a moment processes, which exit once their coordinator's connection ends.
 
 use std::{
-    ffi::OsString,
     fs,
     io::ErrorKind,
-    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use super::{AttemptError, attempts::failed};
+use super::{
+    AttemptError,
+    directory::{failed, number},
+};
 use crate::process::{ComputationTmp, kill_members};
 
-/// Writes down where an attempt's `DMTCP_TMPDIR` is: it marks the attempt's processes.
+/// Writes down in an attempt's directory where its `DMTCP_TMPDIR` is: it marks the attempt's
+/// processes.
 pub(super) fn note(attempt: &Path, tmp: &ComputationTmp) -> Result<(), AttemptError> {
     let note = attempt.join(NOTE);
-    fs::write(&note, tmp.path().as_os_str().as_bytes()).map_err(failed("write", &note))
+    let mut text = identity(attempt)?.into_bytes();
+    text.extend(tmp.path().as_os_str().as_bytes());
+    fs::write(&note, text).map_err(failed("write", &note))
 }
 
-/// Ends what is left of earlier attempts and removes their directories.
+/// Ends what is left of earlier attempts and removes their directories. What else is in
+/// `attempts` is not touched.
 ///
 /// Only for the owner of the job's sets: then none of these attempts can still be wanted.
 pub(super) fn clear(attempts: &Path) -> Result<(), AttemptError> {
@@ -28,8 +37,13 @@ pub(super) fn clear(attempts: &Path) -> Result<(), AttemptError> {
         entries => entries.map_err(failed("list", attempts))?,
     };
     for entry in entries {
-        let attempt = entry.map_err(failed("list", attempts))?.path();
-        if let Some(tmp) = noted(&attempt) {
+        let entry = entry.map_err(failed("list", attempts))?;
+        let attempt = entry.path();
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !is_dir || number(&attempt).is_none() {
+            continue;
+        }
+        if let Some(tmp) = noted(&attempt)? {
             kill_members(&tmp, KILL_LIMIT).map_err(|source| AttemptError::Leftover { source })?;
             remove(&tmp)?;
         }
@@ -38,11 +52,23 @@ pub(super) fn clear(attempts: &Path) -> Result<(), AttemptError> {
     Ok(())
 }
 
-/// The directory that [`note`] wrote down, if it looks like one of ours.
-fn noted(attempt: &Path) -> Option<PathBuf> {
-    let text = fs::read(attempt.join(NOTE)).ok()?;
-    let path = PathBuf::from(OsString::from_vec(text));
-    ComputationTmp::is_one(&path).then_some(path)
+/// The directory that [`note`] wrote down, if it looks like one of ours and was written here.
+fn noted(attempt: &Path) -> Result<Option<PathBuf>, AttemptError> {
+    let Ok(text) = fs::read(attempt.join(NOTE)) else {
+        return Ok(None);
+    };
+    // In the copy of a job's directory it is the note of another job, which may well be running.
+    let Some(path) = text.strip_prefix(identity(attempt)?.as_bytes()) else {
+        return Ok(None);
+    };
+    let path = PathBuf::from(std::ffi::OsString::from_vec(path.to_owned()));
+    Ok(ComputationTmp::is_one(&path).then_some(path))
+}
+
+/// A line that is the same wherever a directory is moved, and another one for a copy of it.
+fn identity(dir: &Path) -> Result<String, AttemptError> {
+    let metadata = fs::symlink_metadata(dir).map_err(failed("look at", dir))?;
+    Ok(format!("{} {}\n", metadata.dev(), metadata.ino()))
 }
 
 fn remove(dir: &Path) -> Result<(), AttemptError> {
@@ -54,3 +80,86 @@ fn remove(dir: &Path) -> Result<(), AttemptError> {
 
 const NOTE: &str = "tmp";
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attempt::directory::{AttemptDir, attempts_dir},
+        process::Child,
+    };
+    use std::process::Command;
+
+    fn sleeper(tmp: &ComputationTmp) -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("600").env("DMTCP_TMPDIR", tmp.path());
+        let child = Child::spawn(command).unwrap();
+        // `spawn` returns in the middle of the exec.
+        while crate::process::members(tmp.path()).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        child
+    }
+
+    /// An attempt as a crash leaves it.
+    fn abandoned(job: &Path) -> (PathBuf, ComputationTmp) {
+        let mut dir = AttemptDir::create(&attempts_dir(job)).unwrap();
+        let tmp = ComputationTmp::create().unwrap();
+        note(dir.path(), &tmp).unwrap();
+        dir.keep();
+        (dir.path().to_owned(), tmp)
+    }
+
+    #[test]
+    fn what_a_moved_job_left_is_ended_and_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let job = base.path().join("job");
+        let (_, tmp) = abandoned(&job);
+        let child = sleeper(&tmp);
+        let moved = base.path().join("moved");
+        fs::rename(&job, &moved).unwrap();
+        clear(&attempts_dir(&moved)).unwrap();
+        assert!(child.try_wait().is_ok());
+        assert!(child.wait(KILL_LIMIT).is_ok(), "it was not killed");
+        assert!(!tmp.path().exists());
+        assert_eq!(fs::read_dir(attempts_dir(&moved)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_copy_of_a_job_does_not_end_the_original() {
+        let base = tempfile::tempdir().unwrap();
+        let job = base.path().join("job");
+        let (attempt, tmp) = abandoned(&job);
+        let child = sleeper(&tmp);
+        let copy = attempts_dir(&base.path().join("copy"));
+        let copied = AttemptDir::create(&copy).unwrap();
+        fs::copy(attempt.join(NOTE), copied.path().join(NOTE)).unwrap();
+        clear(&copy).unwrap();
+        assert!(!copied.path().exists());
+        assert!(tmp.path().exists());
+        assert_eq!(child.try_wait().unwrap(), None, "it was killed");
+    }
+
+    #[test]
+    fn what_is_not_an_attempt_stays() {
+        let base = tempfile::tempdir().unwrap();
+        let attempts = attempts_dir(base.path());
+        let (attempt, _tmp) = abandoned(base.path());
+        for dir in ["notes", "7", "+00002"] {
+            fs::create_dir(attempts.join(dir)).unwrap();
+        }
+        fs::write(attempts.join("000009"), "a file").unwrap();
+        // A note may say what it wants: only a directory named as ours is removed.
+        let victim = base.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        let mut text = identity(&attempt).unwrap();
+        text.push_str(victim.to_str().unwrap());
+        fs::write(attempt.join(NOTE), text).unwrap();
+        clear(&attempts).unwrap();
+        assert!(victim.exists());
+        assert!(!attempt.exists());
+        assert_eq!(fs::read_dir(&attempts).unwrap().count(), 4);
+        let next = AttemptDir::create(&attempts).unwrap();
+        assert!(next.path().ends_with("000010"), "{next:?}");
+    }
+}

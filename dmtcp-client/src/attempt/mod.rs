@@ -14,6 +14,7 @@
 //! Not here: when to checkpoint, when to give up, and what to tell the user.
 
 mod attempts;
+mod directory;
 mod error;
 mod leftover;
 mod program;

@@ -2,11 +2,12 @@
 //!
 //! That `dmtcp_restart` was started says nothing: it can hang, and did in one of six tries with
 //! the development head. A restart counts when the coordinator has seen every process of the set
-//! connected and running, and still does at a second look. One that does not get there in time is
+//! connected and running, and none has been killed at a second look. One that does not get there in time is
 //! killed and tried again; then the set before is taken.
 
 use std::{
-    sync::mpsc::RecvTimeoutError,
+    process::Stdio,
+    sync::{atomic::Ordering, mpsc::RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     Restart, native,
-    process::Exit,
+    process::{Exit, FAIL_CODE},
     server::{ComputationEvent, Events},
     set::{CheckpointSet, ImageKind},
 };
@@ -44,26 +45,26 @@ impl Attempts<'_> {
     /// # Errors
     ///
     /// [`AttemptError::NoGoodSet`]: there is nothing to restart. [`AttemptError::NoRestart`]: there
-    /// is, and every try failed. Nothing is left running then.
+    /// is, and every try failed. [`AttemptError::NoTools`] and others that no older set would
+    /// mend. Nothing is left running then, except with [`AttemptError::Process`] for processes
+    /// that do not even end of SIGKILL.
     pub fn restart(&self) -> Result<Recovered, AttemptError> {
         let mut failed = Vec::new();
         let mut refused = Vec::new();
         let mut before = u64::MAX;
         loop {
             let newest = self.store.newest_verified_before(before)?;
-            if before == u64::MAX {
-                refused = newest.refused;
-            }
+            refused.extend(newest.refused);
             let Some(set) = newest.set else { break };
             before = set.sequence();
             for _ in 0..self.tries {
                 let begun = Instant::now();
-                match self.try_restart(&set) {
-                    Ok((attempt, took)) => {
+                match self.try_restart(&set)? {
+                    Ok(attempt) => {
                         return Ok(Recovered {
                             attempt,
                             set,
-                            took,
+                            took: begun.elapsed(),
                             failed,
                             refused,
                         });
@@ -79,23 +80,48 @@ impl Attempts<'_> {
         if failed.is_empty() {
             return Err(AttemptError::NoGoodSet { refused });
         }
-        Err(AttemptError::NoRestart { failed })
+        Err(AttemptError::NoRestart { failed, refused })
     }
 
-    /// One try. An attempt that is dropped on the way kills what it had started.
-    fn try_restart(&self, set: &CheckpointSet) -> Result<(Attempt, Duration), RestartFailure> {
-        let begun = Instant::now();
-        let start = |error| RestartFailure::Start(Box::new(error));
-        let mut attempt = self.prepare(Some(set.sequence())).map_err(start)?;
+    /// One try; the outer error is one that further tries would not mend.
+    fn try_restart(
+        &self,
+        set: &CheckpointSet,
+    ) -> Result<Result<Attempt, RestartFailure>, AttemptError> {
+        self.check_interrupt()?;
+        let images = &set.manifest().images;
+        if images.iter().any(|image| image.kind == ImageKind::Dmtcp) {
+            self.tools_for_dmtcp()?;
+        }
+        let mut attempt = self.prepare(Some(set.sequence()))?;
         let events = attempt.computation().events();
-        self.spawn(set, &mut attempt).map_err(start)?;
-        self.confirm(&attempt, &events, set.manifest().images.len())?;
-        Ok((attempt, begun.elapsed()))
+        let tried = self
+            .spawn(set, &mut attempt)
+            .map_err(start)
+            .and_then(|()| Confirmation::of(set, self.restart_limit).wait(self, &attempt, &events));
+        let Err(reason) = tried else {
+            return Ok(Ok(attempt));
+        };
+        // Before anything else is tried: two of a kind would do everything twice.
+        attempt.kill()?;
+        self.check_interrupt()?;
+        Ok(Err(reason))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Acquire)
+    }
+
+    fn check_interrupt(&self) -> Result<(), AttemptError> {
+        if self.is_interrupted() {
+            return Err(AttemptError::Interrupted);
+        }
+        Ok(())
     }
 
     fn spawn(&self, set: &CheckpointSet, attempt: &mut Attempt) -> Result<(), AttemptError> {
         let images =
-            set.stage_into(&attempt.images_dir())
+            set.stage_into(attempt.images_dir())
                 .map_err(|source| AttemptError::Stage {
                     sequence: set.sequence(),
                     source,
@@ -105,7 +131,9 @@ impl Attempts<'_> {
             match image.kind {
                 ImageKind::Native => {
                     let options = self.native_options(attempt)?;
-                    let command = native::restart_command(&path, &options)?;
+                    let mut command = native::restart_command(&path, &options)?;
+                    // As with DMTCP's: it is in the background, where reading would stop it.
+                    command.stdin(Stdio::null());
                     let child = spawn_native(command, attempt)?;
                     attempt.add(child);
                 }
@@ -122,75 +150,127 @@ impl Attempts<'_> {
         }
         Ok(())
     }
+}
 
-    fn confirm(
+/// What has to be seen before a restart counts.
+struct Confirmation {
+    expected: usize,
+    /// Native workers, which are started first.
+    native: usize,
+    limit: Duration,
+}
+
+impl Confirmation {
+    fn of(set: &CheckpointSet, limit: Option<Duration>) -> Self {
+        let images = &set.manifest().images;
+        let native = images
+            .iter()
+            .filter(|image| image.kind == ImageKind::Native);
+        let by_size = || LEAST_LIMIT + Duration::from_secs(set.total_bytes() / BYTES_PER_SECOND);
+        Self {
+            expected: images.len(),
+            native: native.count(),
+            limit: limit.unwrap_or_else(by_size),
+        }
+    }
+
+    fn wait(
         &self,
+        attempts: &Attempts<'_>,
         attempt: &Attempt,
         events: &Events,
-        expected: usize,
     ) -> Result<(), RestartFailure> {
-        let limit = self.restart_limit;
-        let end = Instant::now() + limit;
-        let start = |error: AttemptError| RestartFailure::Start(Box::new(error));
+        let begun = Instant::now();
         loop {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = self.limit.saturating_sub(begun.elapsed());
+            if left.is_zero() || attempts.is_interrupted() {
+                return Err(self.timed_out(attempt));
+            }
             match events.recv_timeout(left.min(CHILD_LOOK)) {
-                Ok(ComputationEvent::Coordinator(Event::RestartComplete { peers })) => {
-                    let now = attempt
-                        .computation()
-                        .status()
-                        .map_err(|error| start(error.into()))?;
-                    let stable = now.running && now.peers == peers && peers as usize == expected;
-                    return if stable {
-                        Ok(())
-                    } else {
-                        Err(RestartFailure::NotStable)
-                    };
+                Ok(ComputationEvent::Coordinator(Event::RestartComplete { .. })) => {
+                    return Self::look_again(attempt, events);
                 }
-                Ok(_) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Err(RestartFailure::NotStable),
-                Err(RecvTimeoutError::Timeout) => {}
+                // It may be among what was missed.
+                Ok(ComputationEvent::Lagged(_)) if self.all_run(attempt)? => {
+                    return Self::look_again(attempt, events);
+                }
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(RestartFailure::CoordinatorEnded);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let exits = attempt.exits().map_err(start)?;
+                    let (native, dmtcp) = exits.split_at(self.native.min(exits.len()));
+                    // A `dmtcp_restart` whose first process had ended before the checkpoint ends
+                    // with 0.
+                    let dmtcp = dmtcp.iter().filter(|exit| **exit != Some(Exit::Code(0)));
+                    if let Some(exit) = native.iter().chain(dmtcp).find_map(|exit| *exit) {
+                        return Err(RestartFailure::Ended { exit });
+                    }
+                }
             }
-            // A `dmtcp_restart` whose first process had ended before the checkpoint ends with 0.
-            let mut ended = attempt.exits().map_err(start)?.into_iter().flatten();
-            if let Some(exit) = ended.find(|exit| *exit != Exit::Code(0)) {
-                return Err(RestartFailure::Ended { exit });
+        }
+    }
+
+    /// All were running. What ends by itself right now is done; what is killed was restored badly.
+    fn look_again(attempt: &Attempt, events: &Events) -> Result<(), RestartFailure> {
+        let begun = Instant::now();
+        loop {
+            let left = CHILD_LOOK.saturating_sub(begun.elapsed());
+            if left.is_zero() || events.recv_timeout(left).is_err() {
+                break;
             }
-            if left.is_zero() {
-                return Err(timed_out(attempt, limit, expected));
-            }
+        }
+        let mut exits = attempt.exits().map_err(start)?.into_iter().flatten();
+        let is_bad = |exit: &Exit| matches!(exit, Exit::Signal(_) | Exit::Code(FAIL_CODE));
+        match exits.find(is_bad) {
+            Some(exit) => Err(RestartFailure::Ended { exit }),
+            None => Ok(()),
+        }
+    }
+
+    fn all_run(&self, attempt: &Attempt) -> Result<bool, RestartFailure> {
+        let status = attempt.computation().status();
+        let status = status.map_err(|error| start(error.into()))?;
+        Ok(status.running && usize::try_from(status.peers) == Ok(self.expected))
+    }
+
+    fn timed_out(&self, attempt: &Attempt) -> RestartFailure {
+        let workers = attempt.computation().workers().unwrap_or_default();
+        let running = workers
+            .iter()
+            .filter(|worker| worker.state == WorkerState::Running)
+            .count();
+        let seen = workers
+            .iter()
+            .filter(|worker| worker.state != WorkerState::Running)
+            .map(|worker| {
+                let at = worker
+                    .barrier
+                    .as_ref()
+                    .map(|barrier| format!(" at {barrier}"))
+                    .unwrap_or_default();
+                format!(
+                    "{} (pid {}) is {}{at}",
+                    worker.program, worker.real_pid, worker.state
+                )
+            })
+            .collect();
+        RestartFailure::TimedOut {
+            limit: self.limit,
+            running,
+            expected: self.expected,
+            seen,
         }
     }
 }
 
-fn timed_out(attempt: &Attempt, limit: Duration, expected: usize) -> RestartFailure {
-    let workers = attempt.computation().workers().unwrap_or_default();
-    let running = workers
-        .iter()
-        .filter(|worker| worker.state == WorkerState::Running)
-        .count();
-    let seen = workers
-        .iter()
-        .filter(|worker| worker.state != WorkerState::Running)
-        .map(|worker| {
-            let at = worker
-                .barrier
-                .as_ref()
-                .map(|barrier| format!(" at {barrier}"))
-                .unwrap_or_default();
-            format!(
-                "{} (pid {}) is {}{at}",
-                worker.program, worker.real_pid, worker.state
-            )
-        })
-        .collect();
-    RestartFailure::TimedOut {
-        limit,
-        running,
-        expected,
-        seen,
-    }
+fn start(error: AttemptError) -> RestartFailure {
+    RestartFailure::Start(Box::new(error))
 }
 
+/// [`Attempts::restart_limit`], where it is not given.
+const LEAST_LIMIT: Duration = Duration::from_secs(60);
+const BYTES_PER_SECOND: u64 = 16 << 20;
 /// How often it is looked whether a process has ended, which the coordinator may not see.
 const CHILD_LOOK: Duration = Duration::from_millis(50);

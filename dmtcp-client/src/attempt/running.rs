@@ -1,14 +1,17 @@
 //! A computation that runs, and every way to end it.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use super::AttemptError;
+use super::{AttemptError, directory::AttemptDir};
 use crate::{
-    process::{Child, ComputationTmp, Exit, kill_members},
+    process::{Child, ComputationTmp, Exit, Signal, kill_members},
     server::{Computation, ServerError},
 };
 
@@ -16,31 +19,49 @@ use crate::{
 /// **Dropping it kills the programs.** What its sets hold stays.
 #[derive(Debug)]
 pub struct Attempt {
-    computation: Computation,
     children: Vec<Child>,
-    dir: PathBuf,
-    tmp: Option<ComputationTmp>,
+    /// What the attempt has until it is ended.
+    parts: Option<Parts>,
+    computation: Computation,
+    images: PathBuf,
 }
 
 /// What an attempt is made of before anything runs in it.
+#[derive(Debug)]
 pub(super) struct Parts {
     pub(super) computation: Computation,
-    pub(super) dir: PathBuf,
+    pub(super) dir: AttemptDir,
     pub(super) tmp: ComputationTmp,
+    /// Tells the sealer that nobody wants the set any more.
+    pub(super) abandoned: Arc<AtomicBool>,
+    pub(super) _turn: Turn,
+}
+
+/// The right to be the only attempt.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    /// `None` while there is another one.
+    pub(super) fn take(taken: &Arc<AtomicBool>) -> Option<Self> {
+        let free = !taken.swap(true, Ordering::AcqRel);
+        free.then(|| Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl Attempt {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts {
-            computation,
-            dir,
-            tmp,
-        } = parts;
         Self {
-            computation,
             children: Vec::new(),
-            dir,
-            tmp: Some(tmp),
+            computation: parts.computation.clone(),
+            images: parts.dir.images(),
+            parts: Some(parts),
         }
     }
 
@@ -56,18 +77,20 @@ impl Attempt {
 
     /// Where its processes write their raw images. Only sets can be trusted.
     #[must_use]
-    pub fn images_dir(&self) -> PathBuf {
-        images_dir(&self.dir)
+    pub fn images_dir(&self) -> &Path {
+        &self.images
     }
 
     pub(super) fn tmp_dir(&self) -> &Path {
-        self.tmp.as_ref().map_or(&self.dir, ComputationTmp::path)
+        let parts = self.parts.as_ref();
+        parts.map_or(&self.images, |parts| parts.tmp.path())
     }
 
     /// How those that were started have ended; `None` for those that have not.
     ///
-    /// In the order in which they were started. `dmtcp_launch` and `dmtcp_restart` become the
-    /// first process of the computation, so the exit is that of the program itself.
+    /// After a start in the order in which they were started; after a restart the native workers
+    /// come first. `dmtcp_launch` and `dmtcp_restart` become the first process of the
+    /// computation, so the exit is that of the program itself.
     ///
     /// # Errors
     ///
@@ -81,7 +104,8 @@ impl Attempt {
 
     /// How the programs ended, once all of them have and no worker is connected any more.
     ///
-    /// `None` while something runs: a program may end before its children do.
+    /// `None` while something runs: a program may end before its children do. The order is that
+    /// of [`exits`](Self::exits).
     ///
     /// # Errors
     ///
@@ -98,23 +122,31 @@ impl Attempt {
     fn is_deserted(&self) -> Result<bool, AttemptError> {
         match self.computation.status() {
             Ok(status) => Ok(status.peers == 0),
-            Err(ServerError::Closed) => Ok(true),
+            Err(ServerError::Closed | ServerError::ServerGone) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Ends the computation: asks, waits up to `grace`, then kills. A set that is being sealed is
-    /// waited for first, within `grace`.
+    /// waited for first, within `grace`; after that it is given up. Returns how the programs
+    /// ended, in the order of [`exits`](Self::exits).
     ///
     /// # Errors
     ///
-    /// [`AttemptError::Process`] when processes do not even end of SIGKILL.
+    /// [`AttemptError::Process`] when processes do not even end of SIGKILL; the next
+    /// [`Attempts::open`](super::Attempts::open) tries again.
     pub fn stop(mut self, grace: Duration) -> Result<Vec<Exit>, AttemptError> {
-        let end = Instant::now() + grace;
+        let end = Instant::now() + grace.min(LONGEST);
         // Whoever has gone already has nothing left to be told.
         match self.computation.quit(grace) {
-            Ok(()) | Err(ServerError::TimedOut { .. } | ServerError::Closed) => {}
+            Ok(())
+            | Err(ServerError::TimedOut { .. } | ServerError::Closed | ServerError::ServerGone) => {
+            }
             Err(error) => return Err(error.into()),
+        }
+        // All of them first: one that does not listen must not cost the others their grace.
+        for child in &self.children {
+            child.signal_group(Signal::Terminate)?;
         }
         let mut exits = Vec::new();
         for child in std::mem::take(&mut self.children) {
@@ -125,34 +157,44 @@ impl Attempt {
     }
 
     /// SIGKILL for every process of the computation, at once and without asking, and the end of
-    /// its coordinator. What it had sealed stays.
+    /// its coordinator. Sets that are sealed stay; one that is being sealed is given up, unless it
+    /// is complete already.
     ///
     /// # Errors
     ///
-    /// [`AttemptError::Process`] when processes do not even end of SIGKILL.
+    /// [`AttemptError::Process`] when processes do not even end of SIGKILL; the next
+    /// [`Attempts::open`](super::Attempts::open) tries again.
     pub fn kill(mut self) -> Result<(), AttemptError> {
         self.end()
     }
 
     fn end(&mut self) -> Result<(), AttemptError> {
-        let Some(tmp) = self.tmp.take() else {
+        let Some(mut parts) = self.parts.take() else {
             return Ok(());
         };
+        let end = Instant::now() + KILL_LIMIT;
+        parts.abandoned.store(true, Ordering::Release);
+        // Every step is taken whatever came of the one before, and the first failure is told.
+        let mut failures: Vec<AttemptError> = Vec::new();
         for child in &self.children {
-            child.kill_group()?;
+            failures.extend(child.kill_group().err().map(Into::into));
         }
-        kill_members(tmp.path(), KILL_LIMIT)?;
+        let members = kill_members(parts.tmp.path(), KILL_LIMIT);
+        failures.extend(members.err().map(Into::into));
         for child in std::mem::take(&mut self.children) {
-            child.wait(KILL_LIMIT)?;
+            let ended = child.wait(end.saturating_duration_since(Instant::now()));
+            failures.extend(ended.err().map(Into::into));
         }
-        match self.computation.close(KILL_LIMIT) {
-            Ok(()) | Err(ServerError::ServerGone) => {}
-            Err(error) => return Err(error.into()),
+        match parts.computation.close(KILL_LIMIT) {
+            // The sealer may sit in a disk's sync; it then ends without a set.
+            Ok(()) | Err(ServerError::ServerGone | ServerError::TimedOut { .. }) => {}
+            Err(error) => failures.push(error.into()),
         }
-        tmp.close()?;
-        // Raw images are of no use to anybody now; what stays is cleared by the next attempt.
-        drop(fs::remove_dir_all(&self.dir));
-        Ok(())
+        if !failures.is_empty() {
+            parts.dir.keep();
+        }
+        failures.extend(parts.tmp.close().err().map(Into::into));
+        failures.into_iter().next().map_or(Ok(()), Err)
     }
 }
 
@@ -163,8 +205,6 @@ impl Drop for Attempt {
     }
 }
 
-pub(super) fn images_dir(attempt: &Path) -> PathBuf {
-    attempt.join("images")
-}
-
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// Any longer time is "for ever", and would not fit into the system's clock.
+const LONGEST: Duration = Duration::from_secs(1 << 30);

@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -13,18 +13,26 @@ use crate::{
     set::{ImageReport, SealRequest, SetStore},
 };
 
-/// A sealer that takes the images of an attempt, written to `images`, into `store`.
-pub(super) fn of(
-    store: Arc<SetStore>,
-    images: PathBuf,
-    parent: Option<u64>,
-    limit: Duration,
-) -> impl Sealer + 'static {
-    move |round: &SealRound| -> Result<SealedSet, SealError> {
+/// What a sealer needs to know of its attempt.
+#[derive(Debug)]
+pub(super) struct Seals {
+    pub(super) store: Arc<SetStore>,
+    /// Where relative reports are meant.
+    pub(super) images: PathBuf,
+    /// The set that the attempt was restarted from.
+    pub(super) parent: Option<u64>,
+    /// How long a round may take.
+    pub(super) limit: Duration,
+    /// The attempt is killed: there shall be no more sets of it.
+    pub(super) abandoned: Arc<AtomicBool>,
+}
+
+impl Sealer for Seals {
+    fn seal(&mut self, round: &SealRound) -> Result<SealedSet, SealError> {
         let reports = round.images.iter().map(|image| {
             // A worker may report a path relative to its directory; ours is absolute, so joining
             // changes nothing but that.
-            let path = images.join(OsStr::from_bytes(image.path.as_bytes()));
+            let path = self.images.join(OsStr::from_bytes(image.path.as_bytes()));
             let mut report = ImageReport::new(path, image.worker.id);
             report.host = image.worker.host.clone().into();
             report.program = image.worker.program.clone().into();
@@ -33,11 +41,12 @@ pub(super) fn of(
             report
         });
         let reports = reports.collect();
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + self.limit;
         let mut request = SealRequest::new(round.computation, round.round, reports, deadline);
         request.started = round.started;
-        request.parent = parent;
-        let set = store.seal(&request)?;
+        request.parent = self.parent;
+        request.abandoned = Arc::clone(&self.abandoned);
+        let set = self.store.seal(&request)?;
         Ok(SealedSet::new(set.sequence(), set.dir()))
     }
 }

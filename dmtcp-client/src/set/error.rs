@@ -133,6 +133,10 @@ pub enum SealError {
         /// What was waited for: the file, and who writes it.
         what: String,
     },
+    /// The caller did not want the set any more
+    /// ([`SealRequest::abandoned`](super::SealRequest::abandoned)).
+    #[error("sealing was abandoned")]
+    Abandoned,
     /// An image is cut, damaged or none at all.
     #[error("an image of the round is not whole")]
     Image(#[source] ImageError),

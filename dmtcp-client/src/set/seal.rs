@@ -18,7 +18,8 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -38,6 +39,9 @@ pub struct SealRequest {
     pub images: Vec<ImageReport>,
     /// When to give up. Everything but the file system's own syncing keeps to it.
     pub deadline: Instant,
+    /// Set it, from any thread, to end sealing with [`SealError::Abandoned`] before the next
+    /// image is looked at: there is no set then. Without effect once the set is promoted.
+    pub abandoned: Arc<AtomicBool>,
 }
 
 impl SealRequest {
@@ -56,7 +60,15 @@ impl SealRequest {
             parent: None,
             images,
             deadline,
+            abandoned: Arc::default(),
         }
+    }
+
+    pub(super) fn check_wanted(&self) -> Result<(), SealError> {
+        if self.abandoned.load(Ordering::Acquire) {
+            return Err(SealError::Abandoned);
+        }
+        Ok(())
     }
 }
 
@@ -145,6 +157,7 @@ pub(super) fn seal(
     durable::sync_dir(&partial)?;
     after(Step::DirectorySynced)?;
 
+    request.check_wanted()?;
     let dir = Entry::Set(sequence).path(sets);
     fs::rename(&partial, &dir).map_err(durable::failed("promote", &partial))?;
     after(Step::Renamed)?;
@@ -207,6 +220,7 @@ fn add_image(
     request: &SealRequest,
     begun: Instant,
 ) -> Result<SealedImage, SealError> {
+    request.check_wanted()?;
     let name = PathBuf::from(settled.path.file_name().unwrap_or_default());
     let inside = partial.join(&name);
     let linked = copy::link_or_copy(&settled.path, &inside)?;
@@ -258,6 +272,7 @@ fn check_until_stable(
     begun: Instant,
 ) -> Result<Whole, SealError> {
     loop {
+        request.check_wanted()?;
         let before = look_at(inside)?;
         let error = match check_and_sync(inside, request.deadline) {
             Ok(whole) if same_content(&before, &look_at(inside)?) && whole.size == before.len() => {

@@ -35,6 +35,7 @@ pub(super) fn settle(request: &SealRequest) -> Result<Vec<Settled<'_>>, SealErro
     let mut settled = Vec::with_capacity(waiting.len());
     let mut pause = FIRST_PAUSE;
     loop {
+        request.check_wanted()?;
         let what = look(&mut waiting, &mut settled, request)?;
         let Some(what) = what else {
             return Ok(settled);

@@ -34,15 +34,11 @@ use std::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub struct SetStore {
     sets: PathBuf,
-    changing: Mutex<Changing>,
+    /// The next number; held while a set is sealed, which can take long. Nobody else waits.
+    sealing: Mutex<u64>,
+    /// Sealed or verified by this store; held while sets are removed.
+    known_good: Mutex<BTreeSet<u64>>,
     _lock: Lock,
-}
-
-#[derive(Debug)]
-struct Changing {
-    next: u64,
-    /// Sealed or verified by this store.
-    known_good: BTreeSet<u64>,
 }
 
 impl SetStore {
@@ -64,10 +60,8 @@ impl SetStore {
         let lock = Lock::take(&sets.join(LOCK))?;
         let last = entries(&sets)?.into_iter().map(Entry::sequence).max();
         Ok(Self {
-            changing: Mutex::new(Changing {
-                next: last.map_or(1, |last| last.saturating_add(1)),
-                known_good: BTreeSet::new(),
-            }),
+            sealing: Mutex::new(last.map_or(1, |last| last.saturating_add(1))),
+            known_good: Mutex::default(),
             sets,
             _lock: lock,
         })
@@ -88,13 +82,13 @@ impl SetStore {
     ///
     /// See [`SealError`]; every one names the file it is about.
     pub fn seal(&self, request: &SealRequest) -> Result<CheckpointSet, SealError> {
-        let mut changing = self.changing();
-        let sequence = changing.next;
-        changing.next += 1;
+        let mut next = lock(&self.sealing);
+        let sequence = *next;
+        *next += 1;
         let sealed = seal::seal(&self.sets, sequence, request, &|_| Ok(()));
         match &sealed {
             Ok(_) => {
-                changing.known_good.insert(sequence);
+                lock(&self.known_good).insert(sequence);
             }
             // The failure of the round is the one to report; `sweep` removes what stays.
             Err(_) => drop(fs::remove_dir_all(
@@ -129,15 +123,15 @@ impl SetStore {
     ///
     /// [`SetError::Io`] if the directory cannot be read.
     pub fn newest_verified_before(&self, sequence: u64) -> Result<Newest, SetError> {
-        let listing = self.list()?;
-        let mut refused: Vec<_> = listing.broken.into_iter().map(|(_, error)| error).collect();
-        for set in listing.sets {
-            if set.sequence() >= sequence {
+        let mut refused = Vec::new();
+        for entry in newest_first(&self.sets)? {
+            if entry.sequence() >= sequence {
                 continue;
             }
-            match set.verify() {
-                Ok(()) => {
-                    self.changing().known_good.insert(set.sequence());
+            let set = CheckpointSet::open(&entry.path(&self.sets));
+            match set.and_then(|set| set.verify().map(|()| set)) {
+                Ok(set) => {
+                    lock(&self.known_good).insert(set.sequence());
                     return Ok(Newest {
                         set: Some(set),
                         refused,
@@ -160,17 +154,17 @@ impl SetStore {
     ///
     /// [`SetError::Io`].
     pub fn prune(&self, keep: usize) -> Result<Vec<u64>, SetError> {
-        let mut changing = self.changing();
+        let mut known_good = lock(&self.known_good);
         let listing = self.list()?;
         let mut sets = listing.sets.iter();
         let Some(newest_good) = sets.find(|set| {
             let sequence = set.sequence();
-            let known = changing.known_good.contains(&sequence) && set.verify_sizes().is_ok();
+            let known = known_good.contains(&sequence) && set.verify_sizes().is_ok();
             known || set.verify().is_ok()
         }) else {
             return Ok(Vec::new());
         };
-        changing.known_good.insert(newest_good.sequence());
+        known_good.insert(newest_good.sequence());
         let mut kept = 1;
         let mut removed = Vec::new();
         for set in sets {
@@ -184,7 +178,7 @@ impl SetStore {
             let from = Entry::Set(sequence).path(&self.sets);
             let to = Entry::Removing(sequence).path(&self.sets);
             fs::rename(&from, to).map_err(durable::failed("put aside", &from))?;
-            changing.known_good.remove(&sequence);
+            known_good.remove(&sequence);
         }
         if !removed.is_empty() {
             durable::sync_dir(&self.sets)?;
@@ -203,7 +197,8 @@ impl SetStore {
     ///
     /// [`SetError::Io`].
     pub fn sweep(&self) -> Result<Vec<PathBuf>, SetError> {
-        let _changing = self.changing();
+        let _nobody_seals = lock(&self.sealing);
+        let _nobody_prunes = lock(&self.known_good);
         let mut removed = Vec::new();
         for entry in entries(&self.sets)? {
             if !matches!(entry, Entry::Set(_)) {
@@ -214,10 +209,10 @@ impl SetStore {
         }
         Ok(removed)
     }
+}
 
-    fn changing(&self) -> MutexGuard<'_, Changing> {
-        self.changing.lock().unwrap_or_else(|e| e.into_inner())
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// All sets of a directory, newest first; see [`list`].
@@ -236,7 +231,7 @@ pub struct Listing {
 pub struct Newest {
     /// None if no set is good.
     pub set: Option<CheckpointSet>,
-    /// What was wrong with those that were looked at before it.
+    /// What was wrong with those that were looked at before it, newest first.
     pub refused: Vec<SetError>,
 }
 
@@ -252,13 +247,8 @@ pub fn list(dir: &Path) -> Result<Listing, SetError> {
 }
 
 fn list_sets(sets: &Path) -> Result<Listing, SetError> {
-    let mut numbers: Vec<_> = entries(sets)?
-        .into_iter()
-        .filter(|entry| matches!(entry, Entry::Set(_)))
-        .collect();
-    numbers.sort_by_key(|entry| std::cmp::Reverse(entry.sequence()));
     let mut listing = Listing::default();
-    for entry in numbers {
+    for entry in newest_first(sets)? {
         let dir = entry.path(sets);
         match CheckpointSet::open(&dir) {
             Ok(set) => listing.sets.push(set),
@@ -266,6 +256,13 @@ fn list_sets(sets: &Path) -> Result<Listing, SetError> {
         }
     }
     Ok(listing)
+}
+
+fn newest_first(sets: &Path) -> Result<Vec<Entry>, SetError> {
+    let mut found = entries(sets)?;
+    found.retain(|entry| matches!(entry, Entry::Set(_)));
+    found.sort_by_key(|entry| std::cmp::Reverse(entry.sequence()));
+    Ok(found)
 }
 
 fn entries(sets: &Path) -> Result<Vec<Entry>, SetError> {
