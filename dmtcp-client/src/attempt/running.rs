@@ -11,7 +11,7 @@ use std::{
 
 use super::{AttemptError, directory::AttemptDir};
 use crate::{
-    process::{Child, ComputationTmp, Exit, Signal, kill_members},
+    process::{Child, ComputationTmp, Exit, ProcessError, Signal, kill_members},
     server::{Computation, ServerError},
 };
 
@@ -127,9 +127,10 @@ impl Attempt {
         }
     }
 
-    /// Ends the computation: asks, waits up to `grace`, then kills. A set that is being sealed is
-    /// waited for first, within `grace`; after that it is given up. Returns how the programs
-    /// ended, in the order of [`exits`](Self::exits).
+    /// Ends the computation: asks through the coordinator, then with SIGTERM, waits up to `grace`
+    /// for all, then kills. A set that is being sealed is waited for first, within `grace`; after
+    /// that it is given up. Returns how the programs ended, in the order of
+    /// [`exits`](Self::exits).
     ///
     /// # Errors
     ///
@@ -137,6 +138,7 @@ impl Attempt {
     /// [`Attempts::open`](super::Attempts::open) tries again.
     pub fn stop(mut self, grace: Duration) -> Result<Vec<Exit>, AttemptError> {
         let end = Instant::now() + grace.min(LONGEST);
+        let left = || end.saturating_duration_since(Instant::now());
         // Whoever has gone already has nothing left to be told.
         match self.computation.quit(grace) {
             Ok(())
@@ -144,13 +146,22 @@ impl Attempt {
             }
             Err(error) => return Err(error.into()),
         }
+        // Those that have left the computation are about to end by themselves. A signal now would
+        // only spoil their exit codes.
+        let alone = Instant::now() + left() / 2;
+        for child in &self.children {
+            match child.wait(alone.saturating_duration_since(Instant::now())) {
+                Ok(_) | Err(ProcessError::TimedOut { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         // All of them first: one that does not listen must not cost the others their grace.
         for child in &self.children {
             child.signal_group(Signal::Terminate)?;
         }
         let mut exits = Vec::new();
         for child in std::mem::take(&mut self.children) {
-            exits.push(child.stop(end.saturating_duration_since(Instant::now()))?);
+            exits.push(child.stop(left())?);
         }
         self.kill()?;
         Ok(exits)

@@ -1,0 +1,522 @@
+//! Attempts with native workers: started, killed, restarted, fallen back. No DMTCP needed.
+
+mod stepper;
+
+use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, Recovered, RestartFailure};
+use dmtcp_client::process::{Exit, Identity, members};
+use dmtcp_client::server::{ComputationEvent, Event, Server, ServerError};
+use dmtcp_client::set::{CheckpointSet, SetError};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+use stepper::eventually;
+use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+#[ignore = "run by the other tests as a process of its own"]
+fn stepper_program() {
+    stepper::main_if_launched();
+}
+
+/// A job directory, and the directory its workers work in.
+struct Job {
+    base: TempDir,
+}
+
+impl Job {
+    fn new() -> Self {
+        let base = tempfile::tempdir().unwrap();
+        fs::create_dir(base.path().join("work")).unwrap();
+        Self { base }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.base.path().join("job")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.base.path().join("work")
+    }
+
+    fn tell(&self, file: &str, text: &str) {
+        fs::write(self.work().join(file), text).unwrap();
+    }
+
+    fn attempts<'s>(&self, server: &'s Server) -> Attempts<'s> {
+        Attempts::open(server, &self.dir()).unwrap()
+    }
+
+    fn programs(&self, count: usize) -> Vec<Program> {
+        (0..count)
+            .map(|_| Program::from(stepper::command(&self.work())))
+            .collect()
+    }
+
+    fn start(&self, attempts: &Attempts<'_>, workers: usize) -> Attempt {
+        let attempt = attempts.start(self.programs(workers)).unwrap();
+        await_running(&attempt, workers);
+        attempt
+    }
+
+    /// Sets 1 to `sets` of one worker that is then killed.
+    fn with_sets(&self, attempts: &Attempts<'_>, sets: u64) {
+        let attempt = self.start(attempts, 1);
+        for number in 1..=sets {
+            assert_eq!(checkpoint(&attempt), number);
+        }
+        attempt.kill().unwrap();
+    }
+
+    fn set(&self, number: u64) -> CheckpointSet {
+        let dir = self.dir().join("sets").join(format!("{number:06}"));
+        CheckpointSet::open(&dir).unwrap()
+    }
+
+    /// Whatever was started is gone, and so is what it used.
+    fn assert_clean(&self, tmp: &Path) {
+        assert_eq!(
+            fs::read_dir(self.dir().join("attempts")).unwrap().count(),
+            0
+        );
+        assert_eq!(members(tmp).unwrap(), []);
+        assert!(!tmp.exists());
+        let sets = fs::read_dir(self.dir().join("sets")).unwrap();
+        let names: Vec<_> = sets.map(|entry| entry.unwrap().file_name()).collect();
+        let partial = |name: &std::ffi::OsString| name.to_str().unwrap().contains('l');
+        assert!(
+            names.iter().all(|name| name == ".lock" || !partial(name)),
+            "{names:?}"
+        );
+    }
+}
+
+fn await_running(attempt: &Attempt, workers: usize) {
+    let workers = u32::try_from(workers).unwrap();
+    let computation = attempt.computation();
+    computation.wait_until_running(Some(workers), LONG).unwrap();
+}
+
+fn checkpoint(attempt: &Attempt) -> u64 {
+    let sealed = attempt.computation().checkpoint(LONG).unwrap();
+    await_running(attempt, sealed.images.len());
+    sealed.set.unwrap().sequence
+}
+
+/// The private `DMTCP_TMPDIR` of the attempt.
+fn tmp_of(attempt: &Attempt) -> PathBuf {
+    let note = attempt.images_dir().with_file_name("tmp");
+    let text = fs::read_to_string(note).unwrap();
+    PathBuf::from(text.lines().last().unwrap())
+}
+
+#[test]
+fn a_killed_computation_goes_on_from_its_newest_set() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    let attempt = job.start(&attempts, 2);
+    assert_eq!(checkpoint(&attempt), 1);
+    assert_eq!(checkpoint(&attempt), 2);
+    let tmp = tmp_of(&attempt);
+    assert_eq!(members(&tmp).unwrap().len(), 2);
+    assert_eq!(attempt.finished().unwrap(), None);
+    attempt.kill().unwrap();
+    job.assert_clean(&tmp);
+    let done = stepper::read_all(&job.work(), "count-");
+
+    let Recovered {
+        attempt,
+        set,
+        failed,
+        refused,
+        ..
+    } = attempts.restart().unwrap();
+    assert_eq!((set.sequence(), failed.len(), refused.len()), (2, 0, 0));
+    let restored = || stepper::read_all(&job.work(), "restored-");
+    eventually("both say what they have", LONG, || restored().len() == 2);
+    for (done, restored) in done.iter().zip(restored()) {
+        assert!((1..=*done).contains(&restored), "{restored} of {done}");
+    }
+    // It is a computation like the first one.
+    assert_eq!(checkpoint(&attempt), 3);
+    assert_eq!(job.set(3).manifest().parent, Some(2));
+    let tmp = tmp_of(&attempt);
+    job.tell(stepper::STOP, "");
+    let mut exits = None;
+    eventually("they end", LONG, || {
+        exits = attempt.finished().unwrap();
+        exits.is_some()
+    });
+    assert_eq!(exits.unwrap(), [Exit::Code(0); 2]);
+    drop(attempt);
+    job.assert_clean(&tmp);
+}
+
+#[test]
+fn broken_sets_are_passed_over_and_named() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    job.with_sets(&attempts, 3);
+    let flipped = job.set(3).images().remove(0);
+    let image = File::options()
+        .read(true)
+        .write(true)
+        .open(&flipped)
+        .unwrap();
+    let mut byte = [0];
+    let last = image.metadata().unwrap().len() - 1;
+    image.read_exact_at(&mut byte, last).unwrap();
+    image.write_all_at(&[byte[0] ^ 1], last).unwrap();
+    let deleted = job.set(2).images().remove(0);
+    fs::remove_file(&deleted).unwrap();
+
+    let recovered = attempts.restart().unwrap();
+    assert_eq!(recovered.set.sequence(), 1);
+    match &recovered.refused[..] {
+        [
+            SetError::Checksum { path, .. },
+            SetError::Missing { path: missing },
+        ] => {
+            assert_eq!((path, missing), (&flipped, &deleted));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(recovered.failed.is_empty());
+}
+
+#[test]
+fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server).tries(2);
+    job.with_sets(&attempts, 3);
+    fs::remove_file(job.set(2).images().remove(0)).unwrap();
+    job.tell(stepper::EXIT_AFTER, "1");
+    let recovered = attempts.restart().unwrap();
+    assert_eq!(recovered.set.sequence(), 1);
+    let failed: Vec<u64> = recovered
+        .failed
+        .iter()
+        .map(|failed| failed.sequence)
+        .collect();
+    assert_eq!(failed, [3, 3]);
+    for failed in &recovered.failed {
+        // Success is none here: a native worker has no business to end before it runs.
+        assert!(
+            matches!(
+                failed.reason,
+                RestartFailure::Ended {
+                    exit: Exit::Code(0)
+                }
+            ),
+            "{failed}"
+        );
+    }
+    // The one between, though the newest was good.
+    assert!(matches!(&recovered.refused[..], [SetError::Missing { .. }]));
+    recovered.attempt.kill().unwrap();
+
+    job.tell(stepper::EXIT_AFTER, "0");
+    let error = attempts.restart().unwrap_err();
+    let text = error.to_string();
+    let AttemptError::NoRestart { failed, refused } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((failed.len(), refused.len()), (4, 1));
+    assert!(
+        text.contains("set 3: a process ended with exit code 0"),
+        "{text}"
+    );
+    assert!(
+        text.contains("is missing from its checkpoint set"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_restart_that_hangs_is_bounded_and_can_be_interrupted() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let limit = Duration::from_millis(300);
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let attempts = job
+        .attempts(&server)
+        .tries(1)
+        .interrupted_by(Arc::clone(&interrupt));
+    job.with_sets(&attempts, 2);
+    job.tell(stepper::HANG_AFTER, "1");
+    let attempts = attempts.restart_limit(limit);
+    let recovered = attempts.restart().unwrap();
+    assert_eq!(recovered.set.sequence(), 1);
+    let [failed] = &recovered.failed[..] else {
+        panic!("{recovered:?}")
+    };
+    assert!(failed.took >= limit, "{failed:?}");
+    assert!(
+        matches!(
+            failed.reason,
+            RestartFailure::TimedOut {
+                running: 0,
+                expected: 1,
+                ..
+            }
+        ),
+        "{failed}"
+    );
+    let tmp = tmp_of(&recovered.attempt);
+    recovered.attempt.kill().unwrap();
+    job.assert_clean(&tmp);
+
+    let attempts = attempts.restart_limit(Duration::MAX);
+    thread::scope(|scope| {
+        let restart = scope.spawn(|| attempts.restart());
+        let work = job.dir().join("attempts");
+        eventually("the restart is under way", LONG, || {
+            fs::read_dir(&work).unwrap().count() > 0
+        });
+        interrupt.store(true, Ordering::Release);
+        let error = restart.join().unwrap().unwrap_err();
+        assert!(matches!(error, AttemptError::Interrupted), "{error}");
+    });
+    assert_eq!(fs::read_dir(job.dir().join("attempts")).unwrap().count(), 0);
+}
+
+#[test]
+fn mistakes_are_told_apart() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    let error = attempts.restart().unwrap_err();
+    assert!(
+        matches!(&error, AttemptError::NoGoodSet { refused } if refused.is_empty()),
+        "{error}"
+    );
+    let error = attempts.start([]).unwrap_err();
+    assert!(matches!(error, AttemptError::NoProgram), "{error}");
+    let error = Attempts::open(&server, &job.dir()).unwrap_err();
+    let own = std::process::id();
+    assert!(
+        matches!(&error, AttemptError::Set(SetError::Owned { pid, .. }) if *pid == Some(own)),
+        "{error}"
+    );
+
+    // The first has been started when the second cannot be.
+    let mut programs = job.programs(1);
+    programs.push(Command::new("/no/such/program").into());
+    let error = attempts.start(programs).unwrap_err();
+    assert!(matches!(error, AttemptError::Process(_)), "{error}");
+    assert_eq!(fs::read_dir(job.dir().join("attempts")).unwrap().count(), 0);
+
+    let attempt = job.start(&attempts, 1);
+    for second in [attempts.start(job.programs(1)).map(drop), {
+        checkpoint(&attempt);
+        attempts.restart().map(drop)
+    }] {
+        let error = second.unwrap_err();
+        assert!(matches!(error, AttemptError::StillRunning), "{error}");
+    }
+    // It was not disturbed.
+    assert_eq!(checkpoint(&attempt), 2);
+    drop(attempts);
+    // The attempt still writes sets, so the directory still has an owner.
+    let error = Attempts::open(&server, &job.dir()).unwrap_err();
+    assert!(
+        matches!(error, AttemptError::Set(SetError::Owned { .. })),
+        "{error}"
+    );
+    attempt.kill().unwrap();
+    job.attempts(&server);
+}
+
+/// Keeps the sealer of the next round waiting for a writer: this process.
+fn hold_next_image(attempt: &Attempt) -> File {
+    let mut images = fs::read_dir(attempt.images_dir()).unwrap();
+    let mut name = images.next().unwrap().unwrap().path().into_os_string();
+    // It is written aside, to become `.temp`, which becomes the image when all are written.
+    name.push(".temp.temp");
+    File::options()
+        .create(true)
+        .append(true)
+        .open(name)
+        .unwrap()
+}
+
+/// Starts a round and waits until its set is being sealed, which takes until `writer` is closed.
+fn begin_seal(attempt: &Attempt, writer: &File) {
+    let events = attempt.computation().events();
+    attempt.computation().request_checkpoint().unwrap();
+    loop {
+        let event = events.recv_timeout(LONG).unwrap();
+        if matches!(
+            event,
+            ComputationEvent::Coordinator(Event::ImagesReported { .. })
+        ) {
+            break;
+        }
+    }
+    let image = fs::read_dir(attempt.images_dir()).unwrap().next().unwrap();
+    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let held = id(writer.metadata().unwrap());
+    assert_eq!(
+        id(image.unwrap().metadata().unwrap()),
+        held,
+        "it writes another file"
+    );
+}
+
+#[test]
+fn stopping_waits_for_the_set_that_is_being_sealed() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    let attempt = job.start(&attempts, 1);
+    checkpoint(&attempt);
+    let (tmp, writer) = (tmp_of(&attempt), hold_next_image(&attempt));
+    begin_seal(&attempt, &writer);
+    let exits = thread::scope(|scope| {
+        let stopped = scope.spawn(|| attempt.stop(LONG).unwrap());
+        // Whoever comes first, the set must be sealed; mostly it is the stopping.
+        thread::sleep(Duration::from_millis(100));
+        drop(writer);
+        stopped.join().unwrap()
+    });
+    assert_eq!(exits, [Exit::Code(0)], "it was told to end");
+    assert_eq!(
+        attempts
+            .store()
+            .newest_verified()
+            .unwrap()
+            .set
+            .unwrap()
+            .sequence(),
+        2
+    );
+    job.assert_clean(&tmp);
+}
+
+#[test]
+fn a_kill_gives_up_the_set_that_is_being_sealed_and_breaks_none() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    let end: [fn(Attempt); 3] = [
+        |attempt| attempt.kill().unwrap(),
+        |attempt| drop(attempt),
+        // Longer than anybody waits for the image here.
+        |attempt| drop(attempt.stop(Duration::from_millis(100)).unwrap()),
+    ];
+    for (round, end) in (1..).zip(end) {
+        let attempt = job.start(&attempts, 1);
+        let good = checkpoint(&attempt);
+        let (tmp, writer) = (tmp_of(&attempt), hold_next_image(&attempt));
+        begin_seal(&attempt, &writer);
+        let begun = Instant::now();
+        end(attempt);
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+        job.assert_clean(&tmp);
+        drop(writer);
+        let recovered = attempts.restart().unwrap();
+        assert_eq!(recovered.set.sequence(), good, "round {round}");
+    }
+}
+
+#[test]
+fn what_has_ended_is_stopped_and_killed_without_complaint() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    job.tell(stepper::STOP, "");
+    for end in [
+        |attempt: Attempt| attempt.stop(LONG).map(drop),
+        Attempt::kill,
+    ] {
+        let attempt = attempts.start(job.programs(1)).unwrap();
+        eventually("it ends", LONG, || attempt.finished().unwrap().is_some());
+        let error = attempt.computation().checkpoint(LONG).unwrap_err();
+        assert!(matches!(error, ServerError::NotRunning), "{error}");
+        end(attempt).unwrap();
+    }
+    // The server may go first.
+    let attempt = attempts.start(job.programs(1)).unwrap();
+    let tmp = tmp_of(&attempt);
+    drop(attempts);
+    drop(server);
+    attempt.stop(LONG).unwrap();
+    job.assert_clean(&tmp);
+}
+
+/// What the owner's process is told by.
+const OWNED_JOB: &str = "DMTCP_RS_TEST_JOB";
+
+#[test]
+#[ignore = "run by another test as a process of its own"]
+fn owner_program() {
+    let Some(base) = env::var_os(OWNED_JOB) else {
+        return;
+    };
+    let work = PathBuf::from(&base).join("work");
+    let server = Server::start().unwrap();
+    let attempts = Attempts::open(&server, &PathBuf::from(&base).join("job")).unwrap();
+    let programs = [(); 2].map(|()| Program::from(stepper::command(&work)));
+    let attempt = attempts.start(programs).unwrap();
+    await_running(&attempt, 2);
+    checkpoint(&attempt);
+    println!("\ntmp {}", tmp_of(&attempt).display());
+    // Until it is killed, or the test has ended.
+    drop(std::io::stdin().read_to_end(&mut Vec::new()));
+}
+
+#[test]
+fn what_a_killed_owner_left_is_ended_before_the_job_goes_on() {
+    let job = Job::new();
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--ignored", "--exact", "owner_program", "--nocapture"])
+        .env(OWNED_JOB, job.base.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut owner = command.spawn().unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let tmp = lines.find_map(|line| Some(PathBuf::from(line.strip_prefix("tmp ")?)));
+    let tmp = tmp.expect("the owner is ready");
+
+    let server = Server::start().unwrap();
+    let error = Attempts::open(&server, &job.dir()).unwrap_err();
+    assert!(
+        matches!(&error, AttemptError::Set(SetError::Owned { pid, .. }) if *pid == Some(owner.id())),
+        "{error}"
+    );
+    // Otherwise they would soon see that their coordinator is gone.
+    job.tell(stepper::BUSY, "");
+    eventually("both are busy", LONG, || {
+        stepper::read_all(&job.work(), "busy-").len() == 2
+    });
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    // As a crash in the middle of a seal leaves it.
+    fs::create_dir(job.dir().join("sets/000002.partial")).unwrap();
+    let left = members(&tmp).unwrap();
+    assert_eq!(left.len(), 2);
+
+    let attempts = job.attempts(&server);
+    assert!(
+        left.iter()
+            .all(|process: &Identity| !process.is_alive().unwrap())
+    );
+    job.assert_clean(&tmp);
+    fs::remove_file(job.work().join(stepper::BUSY)).unwrap();
+    let recovered = attempts.restart().unwrap();
+    assert_eq!(recovered.set.sequence(), 1);
+    let tmp = tmp_of(&recovered.attempt);
+    job.tell(stepper::STOP, "");
+    let attempt = recovered.attempt;
+    eventually("they end", LONG, || attempt.finished().unwrap().is_some());
+    attempt.stop(LONG).unwrap();
+    job.assert_clean(&tmp);
+}
