@@ -88,9 +88,12 @@ impl Attempt {
 
     /// How those that were started have ended; `None` for those that have not.
     ///
-    /// After a start in the order in which they were started; after a restart the native workers
-    /// come first. `dmtcp_launch` and `dmtcp_restart` become the first process of the
-    /// computation, so the exit is that of the program itself.
+    /// After a start in the order in which they were started. `dmtcp_launch` becomes the program,
+    /// so the exit is that of the program itself.
+    ///
+    /// After a restart the native workers come first, and behind them, if the set has images of
+    /// DMTCP, **one** exit for them all: `dmtcp_restart` becomes the first process. If that one had
+    /// already ended at the checkpoint it is [`Exit::Code`] 0 at once, while the others run.
     ///
     /// # Errors
     ///
