@@ -8,15 +8,16 @@
 use dmtcp_client::{
     Launch, Tools,
     attempt::{Attempt, AttemptError, Attempts, Program, Recovered},
-    process::{Exit, Stream},
+    process::{Exit, FAIL_CODE, Stream, passed_on_descriptors},
     server::{ComputationEvent, Event, Interval, Server, ServerError},
     set::{CheckpointSet, SetStore},
 };
 use dmtcp_examples::{
     arguments::{self, Options, Request, USAGE},
     built_in,
+    job_files::JobFiles,
     log::{Log, bytes, seconds},
-    signals::{self, SIGINT},
+    signals::{SIGINT, Signals},
 };
 use std::{
     error::Error,
@@ -24,8 +25,8 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
-    sync::mpsc::{Receiver, RecvTimeoutError},
-    time::{Duration, Instant, UNIX_EPOCH},
+    sync::mpsc::RecvTimeoutError,
+    time::{Duration, UNIX_EPOCH},
 };
 
 /// A complete set was taken and the program was stopped on purpose: run me again.
@@ -78,11 +79,18 @@ fn run_program(
             return Ok(ExitCode::from(USAGE_ERROR));
         }
     };
-    let signals = signals::receive()?;
+    let signals = Signals::start()?;
     let dir = options.dir.clone().unwrap_or_else(|| default_dir(&program));
-    let finished = dir.join("finished");
-    if let Ok(code) = fs::read_to_string(&finished) {
-        let code = code.trim().parse().unwrap_or(0);
+    let files = JobFiles::of(&dir, &program, &args);
+    if let Some(other) = files.other_command()? {
+        eprintln!(
+            "checkpoint_every: {} is of another command, {}: choose another directory with --dir",
+            dir.display(),
+            other.to_string_lossy()
+        );
+        return Ok(ExitCode::from(USAGE_ERROR));
+    }
+    if let Some(code) = files.exit_code()? {
         log.line(format!(
             "it has ended before, with exit code {code}; remove {} to run it again",
             dir.display()
@@ -94,12 +102,21 @@ fn run_program(
         tools.version()?.text,
         tools.dir().display()
     ));
+    let passed_on = passed_on_descriptors()?;
+    if !passed_on.is_empty() {
+        log.line(format!(
+            "warning: the program inherits the open descriptors {passed_on:?}, which can make \
+             restarts hang; close them in the shell"
+        ));
+    }
 
     let server = Server::start()?;
     let interval = options.interval.unwrap_or(Duration::from_secs(60));
     let attempts = Attempts::open(&server, &dir)?
         .tools(tools.clone())
-        .interval(Interval::Every(interval));
+        .interval(Interval::Every(interval))
+        .interrupted_by(signals.any());
+    files.write_command()?;
     let attempt = match attempts.restart() {
         Ok(recovered) => tell_recovered(log, recovered),
         Err(AttemptError::NoGoodSet { refused }) => {
@@ -118,6 +135,10 @@ fn run_program(
             ));
             attempt
         }
+        Err(AttemptError::Interrupted) => {
+            log.line("stopped while it was restarted; all sets are as they were");
+            return Ok(ExitCode::from(TRY_AGAIN));
+        }
         Err(error) => {
             log.line(format!("error: {}", chain(&error)));
             return Ok(ExitCode::from(CANNOT_RESTART));
@@ -129,14 +150,48 @@ fn run_program(
         dir.display()
     ));
 
-    let exit = match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
-        Ending::Finished(exit) => exit,
-        Ending::Signal(signal) => return stop(log, attempt, &signals, signal),
-    };
-    drop(attempt);
-    log.line(format!("the program ended: {exit}"));
+    match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
+        Ending::Finished(exit) => ended(log, exit, &files, attempts.store()),
+        Ending::Killed { behind_set } => {
+            log.line("the program was ended from outside, through its coordinator");
+            Ok(ExitCode::from(if behind_set {
+                CHECKPOINTED
+            } else {
+                TRY_AGAIN
+            }))
+        }
+        Ending::Signal(signal) => match stop(log, attempt, &signals, signal)? {
+            Stopped::Code(code) => Ok(ExitCode::from(code)),
+            Stopped::Finished(exit) => ended(log, exit, &files, attempts.store()),
+        },
+    }
+}
+
+/// The program ended. Only what it did of its own accord is final: a kill or a failure of DMTCP
+/// is what the sets are for.
+fn ended(
+    log: &Log,
+    exit: Exit,
+    files: &JobFiles,
+    store: &SetStore,
+) -> Result<ExitCode, Box<dyn Error>> {
     let code = u8::try_from(exit.shell_code()).unwrap_or(u8::MAX);
-    write_aside(&finished, &code.to_string())?;
+    match exit {
+        Exit::Code(FAIL_CODE) => {
+            let sets = store.list()?.sets.len();
+            log.line(format!(
+                "DMTCP has failed, see above; there are {sets} checkpoint sets"
+            ));
+            return Ok(ExitCode::from(if sets == 0 {
+                CANNOT_START
+            } else {
+                TRY_AGAIN
+            }));
+        }
+        Exit::Code(_) => files.write_exit_code(code)?,
+        _ => {}
+    }
+    log.line(format!("the program ended: {exit}"));
     Ok(ExitCode::from(code))
 }
 
@@ -177,40 +232,94 @@ fn age(set: &CheckpointSet) -> Duration {
 /// How watching a computation ended.
 enum Ending {
     Finished(Exit),
+    /// Its workers were told to exit, by somebody who speaks DMTCP's protocol.
+    Killed {
+        /// Directly behind a complete set, so that nothing is lost.
+        behind_set: bool,
+    },
     Signal(i32),
+}
+
+/// What has been seen of a computation that may be ended from outside.
+#[derive(Default)]
+struct Seen {
+    killed: bool,
+    /// A set was sealed, and its workers have not come to run again.
+    behind_set: bool,
+    /// Its workers have reported their images and not come to run again.
+    behind_images: bool,
+}
+
+impl Seen {
+    fn note(&mut self, event: &ComputationEvent) {
+        match event {
+            ComputationEvent::Coordinator(Event::Killing { .. }) => self.killed = true,
+            ComputationEvent::Coordinator(Event::ImagesReported { .. }) => {
+                self.behind_images = true;
+            }
+            ComputationEvent::SetSealed { .. } => self.behind_set = self.behind_images,
+            ComputationEvent::Coordinator(Event::Resumed) => {
+                (self.behind_images, self.behind_set) = (false, false);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Tells what happens until the computation ends or somebody wants to stop it.
 fn watch(
     log: &Log,
     attempt: &Attempt,
-    signals: &Receiver<i32>,
+    signals: &Signals,
     store: &SetStore,
     keep: usize,
 ) -> Result<Ending, Box<dyn Error>> {
     let events = attempt.computation().events();
+    let mut seen = Seen::default();
     loop {
-        if let Ok(signal) = signals.try_recv() {
+        if let Some(signal) = signals.next_within(Duration::ZERO) {
             return Ok(Ending::Signal(signal));
         }
-        if let Some(exits) = attempt.finished()? {
-            return Ok(Ending::Finished(
-                exits.first().copied().unwrap_or(Exit::Code(0)),
-            ));
-        }
-        let event = match events.recv_timeout(Duration::from_millis(100)) {
-            Ok(event) => event,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return Err("the coordinator has ended".into()),
+        let finished = attempt.finished()?;
+        let patience = match finished {
+            Some(_) => Duration::ZERO,
+            None => Duration::from_millis(100),
         };
-        tell(log, &event);
-        if matches!(event, ComputationEvent::SetSealed { .. }) && keep > 0 {
-            match store.prune(keep) {
-                Ok(removed) if removed.is_empty() => {}
-                Ok(removed) => log.line(format!("removed sets {removed:?}, {keep} kept")),
-                Err(error) => log.line(format!("cannot remove old sets: {}", chain(&error))),
+        match (events.recv_timeout(patience), finished) {
+            (Ok(event), _) => {
+                seen.note(&event);
+                tell(log, &event);
+                if matches!(event, ComputationEvent::SetSealed { .. }) && keep > 0 {
+                    prune(log, store, keep);
+                }
             }
+            // Everything that led to it has been heard.
+            (Err(_), Some(exits)) => {
+                let behind_set = seen.behind_set;
+                return Ok(match exits.first() {
+                    Some(Exit::Code(0)) if seen.killed || behind_set => {
+                        Ending::Killed { behind_set }
+                    }
+                    Some(exit) => Ending::Finished(*exit),
+                    None => Ending::Finished(Exit::Code(0)),
+                });
+            }
+            (Err(RecvTimeoutError::Disconnected), None) => {
+                // The coordinator was told to quit, so the program is about to end.
+                if let Some(signal) = signals.next_within(Duration::from_millis(20)) {
+                    return Ok(Ending::Signal(signal));
+                }
+            }
+            (Err(RecvTimeoutError::Timeout), None) => {}
         }
+    }
+}
+
+fn prune(log: &Log, store: &SetStore, keep: usize) {
+    match store.prune(keep) {
+        Ok(removed) if removed.is_empty() => {}
+        Ok(removed) => log.line(format!("removed sets {removed:?}, {keep} kept")),
+        Err(error) => log.line(format!("cannot remove old sets: {}", chain(&error))),
     }
 }
 
@@ -248,66 +357,82 @@ fn tell(log: &Log, event: &ComputationEvent) {
     }
 }
 
+/// How stopping a computation went.
+enum Stopped {
+    Code(u8),
+    /// It had ended by itself before it could be stopped.
+    Finished(Exit),
+}
+
 /// One last checkpoint, then the end. A further Ctrl-C ends it without.
 fn stop(
     log: &Log,
     attempt: Attempt,
-    signals: &Receiver<i32>,
+    signals: &Signals,
     signal: i32,
-) -> Result<ExitCode, Box<dyn Error>> {
+) -> Result<Stopped, Box<dyn Error>> {
     log.line(format!(
         "signal {signal}: one last checkpoint, then stop (Ctrl-C: stop at once)"
     ));
     let computation = attempt.computation().clone();
-    let limit = Duration::from_secs(3600);
-    let last = std::thread::spawn(move || {
-        let end = Instant::now() + limit;
-        loop {
-            match computation.checkpoint_and_kill(end.saturating_duration_since(Instant::now())) {
-                // Another one is under way, or a process is just starting.
-                Err(ServerError::Busy { .. } | ServerError::NotRunning) if Instant::now() < end => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                outcome => return outcome,
-            }
-        }
-    });
-    while !last.is_finished() {
+    // Whatever this says, the last checkpoint says it better.
+    drop(computation.set_interval(Interval::Never));
+    let code = loop {
+        let asked = computation.clone();
+        let last = std::thread::spawn(move || asked.checkpoint_and_kill(LAST_LIMIT));
         // Schedulers send SIGTERM more than once; only somebody at a keyboard means it.
-        if signals.recv_timeout(Duration::from_millis(20)) == Ok(SIGINT) {
+        let at_once = || signals.next_within(Duration::from_millis(20)) == Some(SIGINT);
+        let mut now = false;
+        while !now && !last.is_finished() {
+            now = at_once();
+        }
+        if now {
             log.line("stopped at once, without a last checkpoint");
             attempt.kill()?;
-            return Ok(ExitCode::from(128 + SIGINT as u8));
+            return Ok(Stopped::Code(TRY_AGAIN));
         }
-    }
-    let code = match last.join() {
-        Ok(Ok(sealed)) => {
-            let number = sealed.set.map_or(0, |set| set.sequence);
-            log.line(format!("set {number} is sealed; the same command goes on from it (exit code {CHECKPOINTED})"));
-            CHECKPOINTED
+        let error = match last.join() {
+            Ok(Ok(sealed)) => {
+                let number = sealed.set.map_or(0, |set| set.sequence);
+                log.line(format!(
+                    "set {number} is sealed; the same command goes on from it \
+                     (exit code {CHECKPOINTED})"
+                ));
+                break CHECKPOINTED;
+            }
+            Ok(Err(error)) => error,
+            Err(_) => return Err("the thread of the last checkpoint panicked".into()),
+        };
+        if let Some(exits) = attempt.finished()? {
+            let exit = exits.first().copied().unwrap_or(Exit::Code(0));
+            return Ok(Stopped::Finished(exit));
         }
-        Ok(Err(error)) => {
-            log.line(format!("no last checkpoint: {}", chain(&error)));
-            TRY_AGAIN
+        match error {
+            // Another one is under way, or a process is just starting or ending.
+            ServerError::Busy { .. } | ServerError::NotRunning => {
+                if at_once() {
+                    attempt.kill()?;
+                    return Ok(Stopped::Code(TRY_AGAIN));
+                }
+            }
+            error => {
+                log.line(format!("no last checkpoint: {}", chain(&error)));
+                break TRY_AGAIN;
+            }
         }
-        Err(_) => TRY_AGAIN,
     };
     attempt.stop(Duration::from_secs(5))?;
-    Ok(ExitCode::from(code))
+    Ok(Stopped::Code(code))
 }
+
+/// Schedulers kill long before.
+const LAST_LIMIT: Duration = Duration::from_secs(3600);
 
 fn default_dir(program: &OsString) -> PathBuf {
     let name = Path::new(program).file_name().unwrap_or(program);
     let mut dir = OsString::from("checkpoint_every-");
     dir.push(name);
     dir.into()
-}
-
-fn write_aside(path: &Path, text: &str) -> io::Result<()> {
-    let aside = path.with_extension("partial");
-    fs::write(&aside, text)?;
-    fs::File::open(&aside)?.sync_all()?;
-    fs::rename(&aside, path)
 }
 
 // ------------------------------------------------------------- the built-in computation
@@ -344,7 +469,7 @@ fn run_built_in(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>
     let dir = options.dir.as_deref().unwrap_or_else(|| temporary.path());
     fs::create_dir_all(dir)?;
     let interval = options.interval.unwrap_or(Duration::from_secs(1));
-    let signals = signals::receive()?;
+    let signals = Signals::start()?;
     let server = Server::start()?;
     let attempts = Attempts::open(&server, dir)?.interval(Interval::Every(interval));
 
@@ -366,8 +491,8 @@ fn run_built_in(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>
     let mut rows = Vec::new();
     let events = attempt.computation().events();
     while rows.len() < SETS_BEFORE_KILL {
-        if let Ok(signal) = signals.try_recv() {
-            return Err(format!("stopped by signal {signal}").into());
+        if signals.next_within(Duration::ZERO).is_some() {
+            return Ok(stopped(log));
         }
         if attempt.finished()?.is_some() {
             return Err("the workers ended before they could be killed".into());
@@ -406,7 +531,8 @@ fn run_built_in(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>
     ));
     let exits = match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
         Ending::Finished(_) => attempt.exits()?,
-        Ending::Signal(signal) => return Err(format!("stopped by signal {signal}").into()),
+        Ending::Signal(_) => return Ok(stopped(log)),
+        Ending::Killed { .. } => return Err("the workers were ended from outside".into()),
     };
     let after = all_progress(dir)?;
     let result = after
@@ -415,7 +541,7 @@ fn run_built_in(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>
     let lost: u64 = before
         .iter()
         .zip(&after)
-        .map(|(before, after)| before.terms - after.restored)
+        .map(|(before, after)| before.terms.saturating_sub(after.restored))
         .sum();
 
     println!("\n set        size    sealed at   sealing took");
@@ -469,6 +595,11 @@ fn run_built_in(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn stopped(log: &Log) -> ExitCode {
+    log.line("stopped; the built-in run always begins anew");
+    ExitCode::from(TRY_AGAIN)
 }
 
 fn all_progress(dir: &Path) -> io::Result<Vec<built_in::Progress>> {

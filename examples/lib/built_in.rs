@@ -73,6 +73,8 @@ pub fn worker(index: u64, dir: &Path) -> Result<(), Box<dyn std::error::Error>> 
         .truncate(false)
         .write(true)
         .open(progress_file(dir, index))?;
+    // The directory may be that of an earlier run.
+    put(&file, ENDED, 0)?;
     put(&file, RESTORED, share.next / WORKERS)?;
     while share.next < TERMS {
         share.sum = share.sum.wrapping_add(term(share.next));

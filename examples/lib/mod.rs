@@ -4,5 +4,6 @@
 
 pub mod arguments;
 pub mod built_in;
+pub mod job_files;
 pub mod log;
 pub mod signals;

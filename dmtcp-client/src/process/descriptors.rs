@@ -20,7 +20,7 @@ use super::ProcessError;
 ///
 /// [`Launch`](crate::Launch) and [`Restart`](crate::Restart) keep them from the computation.
 /// Where the system forbids that (a container without `unshare(2)`) they are passed on; a
-/// program with several computations should then warn of those listed here.
+/// program with several computations should then warn of [`passed_on_descriptors`].
 ///
 /// # Errors
 /// When `/proc` cannot be read.
@@ -48,6 +48,26 @@ pub fn inherited_descriptors() -> Result<Vec<i32>, ProcessError> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Those of the [`inherited_descriptors`] that a computation gets in spite of all: none where the
+/// system lets [`Launch`](crate::Launch) and [`Restart`](crate::Restart) keep them from it.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn passed_on_descriptors() -> Result<Vec<i32>, ProcessError> {
+    let found = inherited_descriptors()?;
+    // Tried on a thread that ends with it.
+    let tried = thread::scope(|scope| {
+        let thread =
+            thread::Builder::new().spawn_scoped(scope, || unshare(CloneFlags::CLONE_FILES));
+        thread.map(|thread| thread.join().is_ok_and(|unshared| unshared.is_ok()))
+    });
+    Ok(if tried.unwrap_or(false) {
+        Vec::new()
+    } else {
+        found
+    })
 }
 
 /// Starts `command` without the descriptors that this program's children inherit.
@@ -127,6 +147,7 @@ mod tests {
         let own = unistd::dup(&closed_on_exec).unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&own);
         assert!(inherited_descriptors().unwrap().contains(&number));
+        assert_eq!(passed_on_descriptors().unwrap(), Vec::<i32>::new());
 
         let mut command = Command::new("sh");
         command.args(["-c", "ls -l /proc/$$/fd; read line; echo \"got $line\""]);

@@ -20,7 +20,7 @@ mod stream;
 pub(crate) use capture::capture;
 pub use child::Child;
 pub use computation_tmp::ComputationTmp;
-pub use descriptors::inherited_descriptors;
+pub use descriptors::{inherited_descriptors, passed_on_descriptors};
 pub(crate) use environment::clean_environment;
 pub use environment::{FAIL_CODE, KEPT_VARIABLES};
 pub use error::ProcessError;

@@ -271,6 +271,10 @@ impl CoordinatorCore {
             return;
         }
         self.fail_round(RoundError::Killed);
+        if self.kill.is_none() {
+            let workers = self.roster.peers();
+            self.event(Event::Killing { workers });
+        }
         let deadline = self.now + self.config.kill_timeout;
         let kill = self.kill.get_or_insert_with(Kill::default);
         kill.deadline.get_or_insert(deadline);

@@ -98,6 +98,12 @@ pub enum Event {
         /// How many they are.
         peers: u32,
     },
+    /// All workers are told to exit: by whoever embeds this coordinator, over the wire, or behind
+    /// a checkpoint. Stock workers then exit with code 0, as if they were done.
+    Killing {
+        /// How many they are.
+        workers: u32,
+    },
     /// Somebody asked over the wire to end this coordinator.
     QuitRequested,
 }

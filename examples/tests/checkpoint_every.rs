@@ -1,0 +1,345 @@
+//! Runs the built example as its users do. What needs DMTCP is done for every installation that
+//! `DMTCP_BIN` (or PATH) names; without one those tests say so and pass.
+
+use dmtcp_client::{
+    Tools,
+    process::{Child, Exit, Identity, Signal},
+    set,
+};
+use nix::{
+    sys::signal::{self, killpg},
+    unistd::Pid,
+};
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Counts in a file every tenth of a second, by processes that come and go, and ends with 7.
+const COUNTER: &str = r#"
+cd "$1"
+trap 'touch interrupted' INT TERM
+count=0
+while [ ! -e stop ]; do
+    count=$((count + 1))
+    echo $count > count.new
+    mv count.new count
+    sleep 0.1
+done
+echo "counted to $count"
+exit 7
+"#;
+
+/// `cargo test` builds the examples of a package next to its tests.
+fn example() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let example = folder.join("examples/checkpoint_every");
+    assert!(example.is_file(), "{} is not built", example.display());
+    example
+}
+
+/// A run of the example, in a process group of its own as a shell makes it.
+struct Run {
+    child: Child,
+    dir: PathBuf,
+    name: String,
+}
+
+impl Run {
+    fn start(dir: &Path, name: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let output = |kind: &str| File::create(dir.join(format!("{name}.{kind}"))).unwrap();
+        let mut command = Command::new(example());
+        command
+            .args(args)
+            .envs(environment.iter().copied())
+            .current_dir(dir)
+            .stdout(output("out"))
+            .stderr(output("err"));
+        Self {
+            child: Child::spawn(command).unwrap(),
+            dir: dir.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn out(&self) -> String {
+        fs::read_to_string(self.dir.join(format!("{}.out", self.name))).unwrap()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.join(format!("{}.err", self.name))).unwrap()
+    }
+
+    fn await_log(&self, text: &str) {
+        eventually(&format!("{text:?} in the log"), || {
+            let ended = self.child.try_wait().unwrap();
+            let log = self.log();
+            assert!(
+                log.contains(text) || ended.is_none(),
+                "ended ({ended:?}): {log}"
+            );
+            log.contains(text)
+        });
+    }
+
+    /// As Ctrl-C or a scheduler does.
+    fn signal_group(&self, signal: signal::Signal) {
+        killpg(Pid::from_raw(self.child.id()), signal).unwrap();
+    }
+
+    fn code(&self) -> i32 {
+        match self.child.wait(LONG) {
+            Ok(Exit::Code(code)) => code,
+            other => panic!("{other:?}: {}", self.log()),
+        }
+    }
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + LONG;
+    while !holds() {
+        assert!(Instant::now() < end, "not within {LONG:?}: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_built_in_run_needs_nothing_and_proves_its_result() {
+    let base = tempfile::tempdir().unwrap();
+    let without_dmtcp = [("DMTCP_BIN", ""), ("PATH", "")];
+    let run = Run::start(base.path(), "run", &["--dir", "job"], &without_dmtcp);
+    assert_eq!(run.code(), 0, "{}", run.log());
+    let out = run.out();
+    assert!(out.contains("\n the result is right"), "{out}");
+    let log = run.log();
+    for event in ["set 3 is sealed", "SIGKILL", "restarted from set 3"] {
+        assert!(log.contains(event), "{event}: {log}");
+    }
+    let attempts = fs::read_dir(base.path().join("job/attempts")).unwrap();
+    assert_eq!(attempts.count(), 0);
+    let sets = set::list(&base.path().join("job")).unwrap().sets;
+    assert_eq!(sets.len(), 3, "--keep");
+    sets.first().unwrap().verify().unwrap();
+}
+
+#[test]
+fn without_dmtcp_it_is_said_what_was_looked_for() {
+    let base = tempfile::tempdir().unwrap();
+    let nowhere = base.path().join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    for (name, args, environment) in [
+        (
+            "path",
+            &["true"][..],
+            [("DMTCP_BIN", ""), ("PATH", nowhere)],
+        ),
+        (
+            "variable",
+            &["true"][..],
+            [("DMTCP_BIN", nowhere), ("PATH", "")],
+        ),
+        (
+            "option",
+            &["--dmtcp-bin", nowhere, "true"][..],
+            [("DMTCP_BIN", ""), ("PATH", "")],
+        ),
+    ] {
+        let run = Run::start(base.path(), name, args, &environment);
+        assert_eq!(run.code(), 2);
+        let log = run.log();
+        for text in [
+            nowhere,
+            "no DMTCP found",
+            "cargo run --example checkpoint_every",
+        ] {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+    }
+    // Nothing was made for a program that was never started.
+    assert!(!base.path().join("checkpoint_every-true").exists());
+}
+
+#[test]
+fn mistakes_in_the_command_line_end_with_2_and_the_usage() {
+    let base = tempfile::tempdir().unwrap();
+    for (name, args) in [
+        ("unknown", &["--nonsense"][..]),
+        ("value", &["--interval"][..]),
+        ("time", &["--interval", "soon", "true"][..]),
+        ("number", &["--keep", "-1"][..]),
+    ] {
+        let run = Run::start(base.path(), name, args, &[]);
+        assert_eq!(run.code(), 2);
+        assert!(
+            run.log().contains("usage: checkpoint_every"),
+            "{}",
+            run.log()
+        );
+    }
+    let help = Run::start(base.path(), "help", &["--help"], &[]);
+    assert_eq!(help.code(), 0);
+    assert!(help.out().contains("usage: checkpoint_every"));
+}
+
+/// A job of the counter under one DMTCP.
+struct Job {
+    base: TempDir,
+    bin: String,
+}
+
+fn jobs() -> impl Iterator<Item = Job> {
+    let all = Tools::all();
+    if all.is_empty() {
+        println!("SKIPPED: no DMTCP");
+    }
+    all.into_iter().map(|tools| {
+        println!("--- {}", tools.dir().display());
+        Job {
+            base: tempfile::tempdir().unwrap(),
+            bin: tools.dir().to_str().unwrap().to_owned(),
+        }
+    })
+}
+
+impl Job {
+    fn dir(&self) -> &Path {
+        self.base.path()
+    }
+
+    fn run(&self, name: &str, program: &[&str]) -> Run {
+        let mut args = vec!["--dir", "job", "--interval", "1s", "--no-gzip"];
+        args.extend(["--dmtcp-bin", &self.bin]);
+        args.extend(program);
+        Run::start(self.dir(), name, &args, &[])
+    }
+
+    fn counter(&self, name: &str) -> Run {
+        let dir = self.dir().to_str().unwrap();
+        self.run(name, &["sh", "-c", COUNTER, "counter", dir])
+    }
+
+    fn count(&self) -> u64 {
+        let text = fs::read_to_string(self.dir().join("count")).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    }
+
+    fn await_count(&self, count: u64) {
+        eventually("it counts", || self.count() >= count);
+    }
+}
+
+#[test]
+fn a_program_goes_on_however_it_was_stopped_and_keeps_its_exit_code() {
+    for job in jobs() {
+        // SIGKILL for the program and for who watches it, without a word.
+        let run = job.counter("killed");
+        run.await_log("set 2 is sealed");
+        let at_set = job.count();
+        job.await_count(at_set + 2);
+        let owner = Identity::of(run.child.id()).unwrap().unwrap();
+        assert!(owner.kill(Signal::Kill).unwrap());
+        assert_eq!(run.child.wait(LONG).unwrap(), Exit::Signal(9));
+
+        // Ctrl-C for the whole group of who watches it.
+        let run = job.counter("interrupted");
+        run.await_log("restarted from set");
+        assert!(job.count() + 5 >= at_set, "it began again: {}", run.log());
+        job.await_count(at_set + 5);
+        run.signal_group(signal::Signal::SIGINT);
+        assert_eq!(run.code(), 85, "{}", run.log());
+        let stopped_at = job.count();
+        assert!(
+            !job.dir().join("interrupted").exists(),
+            "the program saw the signal"
+        );
+
+        let run = job.counter("terminated");
+        run.await_log("restarted from set");
+        job.await_count(stopped_at + 2);
+        assert!(job.count() < stopped_at + 50);
+        run.signal_group(signal::Signal::SIGTERM);
+        assert_eq!(run.code(), 85, "{}", run.log());
+
+        let run = job.counter("ended");
+        run.await_log("restarted from set");
+        fs::write(job.dir().join("stop"), "").unwrap();
+        assert_eq!(run.code(), 7, "{}", run.log());
+        assert_eq!(run.out(), format!("counted to {}\n", job.count()));
+        assert!(
+            !job.dir().join("interrupted").exists(),
+            "the program saw the signal"
+        );
+
+        // It is not run twice.
+        let run = job.counter("again");
+        assert_eq!(run.code(), 7);
+        assert!(run.log().contains("has ended before"), "{}", run.log());
+        // Another command must not get its sets.
+        let run = job.run("other", &["sleep", "0"]);
+        assert_eq!(run.code(), 2);
+        assert!(run.log().contains("--dir"), "{}", run.log());
+        let attempts = fs::read_dir(job.dir().join("job/attempts")).unwrap();
+        assert_eq!(attempts.count(), 0);
+    }
+}
+
+#[test]
+fn what_is_no_end_of_the_program_is_not_taken_for_one() {
+    for job in jobs() {
+        let run = job.run("missing", &["/no/such/program"]);
+        assert_eq!(run.code(), 170, "{}", run.log());
+
+        // Killed through its coordinator, the program exits with 0.
+        let run = job.counter("killed");
+        run.await_log("on port ");
+        job.await_count(1);
+        let log = run.log();
+        let port = log.split_once("on port ").unwrap().1;
+        let port = port.split_whitespace().next().unwrap().to_owned();
+        let dmtcp_command = |option: &str| {
+            let mut command = Command::new(Path::new(&job.bin).join("dmtcp_command"));
+            command.args(["-h", "127.0.0.1", "-p", &port, option]);
+            assert!(command.output().unwrap().status.success());
+        };
+        run.await_log("is sealed");
+        dmtcp_command("-k");
+        assert_eq!(run.code(), 75, "{}", run.log());
+
+        // Killed itself, it says so and goes on when asked to.
+        let run = job.counter("shot");
+        run.await_log("restarted from set");
+        let shell = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+            .find(|pid| is_child_shell(*pid, run.child.id()))
+            .expect("the shell of the counter");
+        assert!(
+            Identity::of(shell)
+                .unwrap()
+                .unwrap()
+                .kill(Signal::Kill)
+                .unwrap()
+        );
+        assert_eq!(run.code(), 137, "{}", run.log());
+
+        fs::write(job.dir().join("stop"), "").unwrap();
+        let run = job.counter("ended");
+        assert_eq!(run.code(), 7, "{}", run.log());
+        assert!(run.log().contains("restarted from set"), "{}", run.log());
+    }
+}
+
+fn is_child_shell(pid: i32, parent: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .any(|line| line == format!("PPid:\t{parent}"))
+}
