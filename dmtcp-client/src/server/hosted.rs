@@ -167,12 +167,8 @@ impl Hosted {
     }
 
     fn feed(&mut self, io: &mut Io, input: Input<'_>) {
-        let source = match &input {
-            Input::Received { conn, .. } => Some(*conn),
-            _ => None,
-        };
         for output in self.core.handle(io.now(), input) {
-            self.driver.act(io, source, output);
+            self.driver.act(io, output);
         }
         self.driver.finish_batch();
     }

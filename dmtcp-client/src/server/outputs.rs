@@ -11,7 +11,7 @@ use std::{
 };
 
 use dmtcp_proto::{
-    CommandError, ConnId, Event, Input, Instant, Output, Reply, RequestId, WorkerInfo,
+    CommandError, ConnId, Event, Input, Instant, Output, Reply, RequestId,
 };
 
 use super::{
@@ -42,7 +42,6 @@ pub(super) struct Driver {
     closing: VecDeque<(Instant, ConnId)>,
     /// Answers of this batch: they are given when its events are known.
     replies: Vec<(RequestId, Result<Reply, CommandError>)>,
-    left: Vec<WorkerInfo>,
     inputs: VecDeque<OwnInput>,
     stop: bool,
 }
@@ -75,14 +74,13 @@ impl Driver {
             unsent: Vec::new(),
             closing: VecDeque::new(),
             replies: Vec::new(),
-            left: Vec::new(),
             inputs: VecDeque::new(),
             stop: false,
         }
     }
 
-    /// Does one output. `source`: the connection whose bytes caused it.
-    pub(super) fn act(&mut self, io: &mut Io, source: Option<ConnId>, output: Output) {
+    /// Does one output.
+    pub(super) fn act(&mut self, io: &mut Io, output: Output) {
         match output {
             Output::Transmit { conn, bytes } => {
                 let Some(connection) = self.connections.get_mut(&conn) else {
@@ -117,23 +115,21 @@ impl Driver {
                     self.inputs.push_back(OwnInput::Sealed { round, result });
                 }
             }
-            Output::KillProcess { worker } => {
-                let event = match self.processes.kill(&worker) {
+            Output::KillProcess { conn, worker } => {
+                let ends = self.connections.get(&conn).map(Connection::ends);
+                let event = match self.processes.kill(&worker, ends) {
                     Ok(()) => ComputationEvent::ProcessKilled(worker),
                     Err(reason) => ComputationEvent::ProcessSpared { worker, reason },
                 };
                 self.subscribers.publish(event);
             }
-            Output::Event(event) => self.note(source, event),
+            Output::Event(event) => self.note(event),
             Output::Stop => self.stop = true,
         }
     }
 
     /// After the outputs of one input: answers those that are to be answered.
     pub(super) fn finish_batch(&mut self) {
-        for worker in self.left.drain(..) {
-            self.processes.forget(worker.number);
-        }
         for (id, result) in self.replies.drain(..) {
             if let Some(caller) = self.callers.remove(&id) {
                 // Fails if nobody waits any more.
@@ -256,16 +252,12 @@ impl Driver {
         }
     }
 
-    fn note(&mut self, source: Option<ConnId>, event: Event) {
+    fn note(&mut self, event: Event) {
         match &event {
             Event::WorkerJoined(worker) | Event::WorkerUpdated(worker) => {
-                let connection = source.and_then(|conn| self.connections.get(&conn));
-                if let Some(connection) = connection {
-                    self.processes.saw(worker, connection.ends());
-                }
+                self.processes.saw(worker);
             }
-            // An output behind this one may still ask to kill it.
-            Event::WorkerLeft(worker) => self.left.push(worker.clone()),
+            Event::WorkerLeft(worker) => self.processes.forget(worker.number),
             _ => self.rounds.note(&event),
         }
         self.subscribers

@@ -29,7 +29,7 @@ pub enum NotKilled {
     /// It has ended, or another process has its number now.
     #[error("it has ended")]
     Ended,
-    /// The process that has the number does not hold the worker's connection.
+    /// The process that has the number does not hold the worker's connection, or that is closed.
     #[error("process {pid} does not hold the worker's connection")]
     NotTheWorker {
         /// The number.
@@ -46,14 +46,8 @@ pub enum NotKilled {
 #[derive(Debug)]
 pub(super) struct Processes {
     host: String,
-    seen: HashMap<u64, Seen>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    identity: Identity,
-    /// Our end of the worker's connection, and its.
-    ends: (SocketAddr, SocketAddr),
+    /// By the worker's number: who had its real pid when it told it.
+    seen: HashMap<u64, Identity>,
 }
 
 impl Processes {
@@ -65,26 +59,20 @@ impl Processes {
         }
     }
 
-    /// Remembers who has the worker's number now.
-    pub(super) fn saw(&mut self, worker: &WorkerInfo, ends: (SocketAddr, SocketAddr)) {
-        if worker.host != self.host {
+    /// Remembers who has the worker's real pid now.
+    pub(super) fn saw(&mut self, worker: &WorkerInfo) {
+        let known = self.seen.get(&worker.number).map(Identity::pid);
+        // Negative: it does not say.
+        let as_before = known.is_some_and(|pid| worker.real_pid < 0 || pid == worker.real_pid);
+        if worker.host != self.host || as_before {
             return;
-        }
-        if let Some(seen) = self.seen.get_mut(&worker.number) {
-            // -1: it does not say.
-            if worker.real_pid < 0 || seen.identity.pid() == worker.real_pid {
-                seen.ends = ends;
-                return;
-            }
         }
         match Identity::of(worker.real_pid) {
             Ok(Some(identity)) => {
-                self.seen.insert(worker.number, Seen { identity, ends });
+                self.seen.insert(worker.number, identity);
             }
             // Told when it matters: as unknown.
-            Ok(None) | Err(_) => {
-                self.seen.remove(&worker.number);
-            }
+            Ok(None) | Err(_) => self.forget(worker.number),
         }
     }
 
@@ -92,25 +80,30 @@ impl Processes {
         self.seen.remove(&worker);
     }
 
-    pub(super) fn kill(&self, worker: &WorkerInfo) -> Result<(), NotKilled> {
+    /// `ends`: our end of the worker's connection, and its; `None` if it is closed.
+    pub(super) fn kill(
+        &self,
+        worker: &WorkerInfo,
+        ends: Option<(SocketAddr, SocketAddr)>,
+    ) -> Result<(), NotKilled> {
         if worker.host != self.host {
             return Err(NotKilled::OtherHost {
                 host: worker.host.clone(),
             });
         }
-        let seen = self.seen.get(&worker.number).ok_or(NotKilled::Unknown)?;
+        let identity = self.seen.get(&worker.number).ok_or(NotKilled::Unknown)?;
         let signal_error = |error| NotKilled::Signal(Arc::new(error));
-        if !seen.identity.is_alive().map_err(signal_error)? {
+        if !identity.is_alive().map_err(signal_error)? {
             return Err(NotKilled::Ended);
         }
-        let pid = seen.identity.pid();
-        let (ours, theirs) = seen.ends;
+        let pid = identity.pid();
+        let (ours, theirs) = ends.ok_or(NotKilled::NotTheWorker { pid })?;
         match holds_socket(pid, theirs, ours) {
             Ok(true) => {}
             Ok(false) => return Err(NotKilled::NotTheWorker { pid }),
             Err(error) => return Err(NotKilled::Unverified(Arc::new(error))),
         }
-        match seen.identity.kill(Signal::Kill).map_err(signal_error)? {
+        match identity.kill(Signal::Kill).map_err(signal_error)? {
             true => Ok(()),
             false => Err(NotKilled::Ended),
         }

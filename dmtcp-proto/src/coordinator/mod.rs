@@ -129,7 +129,12 @@ pub enum Output {
     },
     /// Send SIGKILL to this worker's process, if it is on this host and still the same process:
     /// no message can free it (a peer died inside DMTCP's own process-shared barrier).
+    ///
+    /// Comes before the end of the worker is told, by [`Output::Close`] and
+    /// [`Event::WorkerLeft`].
     KillProcess {
+        /// The worker's connection.
+        conn: ConnId,
         /// The worker.
         worker: WorkerInfo,
     },

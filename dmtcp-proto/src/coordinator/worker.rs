@@ -354,7 +354,7 @@ impl CoordinatorCore {
     pub(super) fn cut_off(&mut self, conn: ConnId) {
         if let Some(worker) = self.roster.get(conn) {
             let worker = worker.info();
-            self.outputs.push_back(Output::KillProcess { worker });
+            self.outputs.push_back(Output::KillProcess { conn, worker });
         }
         self.close(conn);
     }

@@ -163,7 +163,10 @@ impl Model {
                 }
                 Output::Reply { id, result } => self.replied(id, &result, &closed_rounds),
                 Output::Seal { round, images, .. } => self.seal(round, &images),
-                Output::KillProcess { .. } => {}
+                Output::KillProcess { conn, .. } => {
+                    let open = self.peers.get(&conn.0).is_some_and(|peer| peer.open);
+                    assert!(open, "killed without its connection");
+                }
                 Output::Event(event) => self.event(event, &mut closed_rounds),
                 Output::Stop => {
                     assert!(!self.stopped, "stopped twice");

@@ -94,7 +94,10 @@ impl World {
                 } => {
                     self.seals.push((round, computation, images));
                 }
-                Output::KillProcess { worker } => self.killed.push(worker),
+                Output::KillProcess { conn, worker } => {
+                    assert!(!self.closed.contains(&conn), "killed behind its end");
+                    self.killed.push(worker);
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Stop => self.stopped = true,
             }
