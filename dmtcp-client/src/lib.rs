@@ -25,8 +25,10 @@ struct Readme;
 
 pub mod attempt;
 pub mod coordinator;
+mod deadline;
 mod durable;
 mod id_json;
+mod identity;
 pub mod image;
 mod invocation;
 mod launch;

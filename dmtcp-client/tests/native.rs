@@ -269,7 +269,11 @@ fn a_checkpoint_writes_an_image_and_gives_it_its_name_at_the_right_time() {
 #[test]
 fn a_second_round_replaces_the_image_and_bytes_come_back_as_they_were() {
     in_every_dialect(|door, dir| {
+        // As long as there is time: no overflow.
         let options = door.options(dir.path());
+        let options = options
+            .join_limit(Duration::MAX)
+            .barrier_limit(Duration::MAX);
         let program = thread::spawn(move || {
             let mut worker = Worker::join(options).unwrap();
             assert_eq!(worker.restore_bytes().unwrap(), None);

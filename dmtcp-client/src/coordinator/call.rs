@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 
 use dmtcp_proto::{Command, Dialect, Exchange, ExchangeError, Reply, Step, UniquePid};
 
-use super::deadline::Deadline;
 use super::error::Error;
-use super::identity;
+use crate::deadline::Deadline;
+use crate::identity;
 
 /// An exchange and its connection. Dropping it closes the connection.
 #[derive(Debug)]
@@ -26,9 +26,11 @@ impl Call {
         command: Command,
         deadline: Deadline,
     ) -> Self {
+        // Only tells apart who asks.
+        let host = identity::host_name().unwrap_or_default();
         Self {
             addr,
-            exchange: Exchange::new(dialect, identity::fresh(), command),
+            exchange: Exchange::new(dialect, identity::fresh(&host), command),
             deadline,
             stream: None,
         }

@@ -10,9 +10,9 @@ use dmtcp_proto::{AfterCheckpoint, Checkpointed, Command, CommandError, Reply, W
 
 use super::Coordinator;
 use super::call::Call;
-use super::deadline::Deadline;
 use super::error::Error;
 use super::round_watch::{Ending, Progress, RoundWatch};
+use crate::deadline::Deadline;
 
 /// A checkpoint that is over, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

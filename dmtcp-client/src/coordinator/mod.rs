@@ -6,14 +6,13 @@
 mod address;
 mod call;
 mod checkpoint;
-mod deadline;
 mod error;
-mod identity;
 mod round_watch;
 
 pub use checkpoint::{CheckpointReport, Evidence};
 pub use error::Error;
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -24,7 +23,8 @@ use dmtcp_proto::{
 };
 
 use call::Call;
-use deadline::Deadline;
+
+use crate::deadline::Deadline;
 
 /// A handle to a running coordinator: cheap to clone, one connection a question.
 ///
@@ -180,7 +180,8 @@ impl Coordinator {
                 });
             }
             let listed = self.listed_or_gone(deadline)?.unwrap_or_default();
-            left.retain(|worker| listed.iter().any(|other| other.number == worker.number));
+            let listed: BTreeSet<u64> = listed.iter().map(|worker| worker.number).collect();
+            left.retain(|worker| listed.contains(&worker.number));
         }
         Ok(())
     }
@@ -198,7 +199,7 @@ impl Coordinator {
                 Ok(_) => deadline.pause(POLL),
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
                 // Caught in the backlog of a listener that is closing.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => deadline.pause(POLL),
                 Err(error) if error.kind() == ErrorKind::TimedOut => {}
                 Err(source) => {
                     return Err(Error::Connect {

@@ -5,7 +5,7 @@
 //! message that follows it makes a worker RUNNING. And barriers are collective: once one worker
 //! has come through, all that are RUNNING have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dmtcp_proto::{WorkerInfo, WorkerState};
 
@@ -139,7 +139,7 @@ impl RoundWatch {
     /// Those that have gone. Whoever goes before its threads are stopped leaves the round to the
     /// others, as long as there are others.
     fn take_gone(&mut self) -> Vec<WorkerInfo> {
-        let listed: Vec<u64> = self.listed.iter().map(|worker| worker.number).collect();
+        let listed: BTreeSet<u64> = self.listed.iter().map(|worker| worker.number).collect();
         let others = !listed.is_empty();
         self.members.retain(|number, member| {
             !others || member.last_is_stopped() || listed.contains(number)

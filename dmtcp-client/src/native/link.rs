@@ -6,10 +6,11 @@ use dmtcp_proto::{
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::{Error, cannot};
 use super::watch::Watch;
+use crate::deadline::Deadline;
 
 /// A worker's connection and its side of the protocol.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ impl Link {
         entry: Entry,
         limit: Duration,
     ) -> Result<Self, Error> {
-        let deadline = Instant::now() + limit;
-        let stream = TcpStream::connect_timeout(&addr, limit.max(SHORTEST))
+        let deadline = Deadline::after(limit);
+        let stream = TcpStream::connect_timeout(&addr, deadline.left().max(SHORTEST))
             .map_err(|source| Error::Connect { addr, source })?;
         prepare(&stream).map_err(cannot("set up the connection to the coordinator"))?;
         let twin = stream
@@ -46,7 +47,7 @@ impl Link {
         };
         link.input(WorkerInput::Opened)?;
         while !link.accepted {
-            link.read_until(deadline, limit)?;
+            link.read_until(deadline)?;
         }
         Ok(link)
     }
@@ -73,22 +74,22 @@ impl Link {
 
     /// Takes what has arrived; a running worker's watch has called.
     pub(super) fn take(&mut self, limit: Duration) -> Result<Option<Stage>, Error> {
-        self.read_until(Instant::now() + limit, limit)
+        self.read_until(Deadline::after(limit))
     }
 
     /// Waits until there is a stage to do; `None` when the worker runs instead.
     pub(super) fn next_stage(&mut self, limit: Duration) -> Result<Option<Stage>, Error> {
         let mut barrier = self.core.waiting_at();
-        let mut deadline = Instant::now() + limit;
+        let mut deadline = Deadline::after(limit);
         loop {
-            let stage = self.read_until(deadline, limit)?;
+            let stage = self.read_until(deadline)?;
             if stage.is_some() || self.core.is_running() {
                 return Ok(stage);
             }
             // Every barrier has the whole limit.
             if self.core.waiting_at() != barrier {
                 barrier = self.core.waiting_at();
-                deadline = Instant::now() + limit;
+                deadline = Deadline::after(limit);
             }
         }
     }
@@ -105,16 +106,15 @@ impl Link {
         self.core.handle(WorkerInput::Closed).for_each(drop);
     }
 
-    fn read_until(&mut self, deadline: Instant, limit: Duration) -> Result<Option<Stage>, Error> {
+    fn read_until(&mut self, deadline: Deadline) -> Result<Option<Stage>, Error> {
         let mut buffer = [0; 4096];
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let Some(left) = deadline.remaining() else {
                 return Err(Error::TimedOut {
                     what: self.awaited(),
-                    limit,
+                    limit: deadline.limit(),
                 });
-            }
+            };
             self.stream
                 .set_read_timeout(Some(left.max(SHORTEST)))
                 .map_err(cannot("set a limit on reading from the coordinator"))?;

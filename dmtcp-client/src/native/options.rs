@@ -106,7 +106,10 @@ impl Options {
     ///
     /// Every variable of [`variable`] is set or removed: nothing is inherited.
     pub fn to_env(&self, command: &mut Command) {
-        let millis = |limit: Duration| limit.as_millis().to_string();
+        let millis = |limit: Duration| {
+            let count = u64::try_from(limit.as_millis());
+            count.unwrap_or(u64::MAX).to_string()
+        };
         command
             .env(variable::COORDINATOR, self.coordinator.to_string())
             .env(variable::DIALECT, format!("{:?}", self.dialect))
@@ -289,6 +292,14 @@ mod tests {
             let back = read(&environment(&command)).unwrap();
             assert_eq!(format!("{back:?}"), format!("{options:?}"));
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_none_passes_too() {
+        let mut command = Command::new("true");
+        given().join_limit(Duration::MAX).to_env(&mut command);
+        let back = read(&environment(&command)).unwrap();
+        assert_eq!(back.join_limit, Duration::from_millis(u64::MAX));
     }
 
     #[test]

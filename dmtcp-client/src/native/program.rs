@@ -3,12 +3,11 @@
 use dmtcp_proto::{Text, UniquePid};
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::{Error, cannot};
+use crate::identity;
 use crate::image::native::NativeHeader;
 
 /// How this process was started.
@@ -23,8 +22,7 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn current() -> Result<Self, Error> {
         Ok(Self {
-            host: nix::unistd::gethostname()
-                .map_err(|errno| cannot("read the host's name")(errno.into()))?,
+            host: identity::host_name().map_err(cannot("read the host's name"))?,
             path: env::current_exe().map_err(cannot("find this program's file"))?,
             args: env::args_os().skip(1).collect(),
             directory: env::current_dir().map_err(cannot("find the working directory"))?,
@@ -38,17 +36,12 @@ impl Program {
 
     /// This process before it has a pid of its computation.
     pub(super) fn launcher(&self) -> UniquePid {
-        UniquePid {
-            host_id: UniquePid::host_id_of(self.host.as_bytes()),
-            time: now(),
-            pid: real_pid(),
-            generation: 0,
-        }
+        identity::fresh(&self.host)
     }
 
     pub(super) fn header(&self, process: UniquePid, computation: UniquePid) -> NativeHeader {
         let mut header = NativeHeader::new(process, computation);
-        header.real_pid = real_pid();
+        header.real_pid = identity::real_pid();
         header.program.clone_from(&self.path);
         header.args.clone_from(&self.args);
         header.directory.clone_from(&self.directory);
@@ -64,19 +57,6 @@ impl Program {
         name.push(format!("_{process}.dmtcp"));
         dir.join(name)
     }
-}
-
-pub(super) fn real_pid() -> i32 {
-    i32::try_from(process::id()).unwrap_or(-1)
-}
-
-/// Nanoseconds since 1970: part of an identity, so it must differ between two processes with one
-/// pid, over reboots too. Nobody reads a time in it.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// For the wire. The system's names and paths have no NUL.

@@ -7,7 +7,7 @@ use std::{
     process::{self, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -23,6 +23,7 @@ use super::{
     Exit, Identity, ProcessError, Signal, Stream, descriptors::spawn_without_inherited,
     identity::Pause, members::group_members, stat::Stat,
 };
+use crate::deadline::Deadline;
 
 /// A child process that leads a process group of its own.
 ///
@@ -204,7 +205,7 @@ impl Child {
     /// [`ProcessError::Survivors`] when even SIGKILL does not end all within ten seconds;
     /// [`ProcessError::Signal`]; [`ProcessError::Wait`].
     pub fn stop(self, grace: Duration) -> Result<Exit, ProcessError> {
-        let end = Instant::now() + grace;
+        let end = Deadline::after(grace);
         self.signal_group(Signal::Terminate)?;
         match self.wait(grace) {
             Ok(_) | Err(ProcessError::TimedOut { .. }) => {}
@@ -212,7 +213,7 @@ impl Child {
         }
         if !self.group_left(end)?.is_empty() {
             self.kill_group()?;
-            let left = self.group_left(Instant::now() + KILL_LIMIT)?;
+            let left = self.group_left(Deadline::after(KILL_LIMIT))?;
             if !left.is_empty() {
                 return Err(ProcessError::Survivors {
                     left,
@@ -230,7 +231,7 @@ impl Child {
     }
 
     /// The members that have not ended by `end`.
-    fn group_left(&self, end: Instant) -> Result<Vec<Identity>, ProcessError> {
+    fn group_left(&self, end: Deadline) -> Result<Vec<Identity>, ProcessError> {
         let mut pause = Pause::default();
         loop {
             let left = group_members(self.pid)?;

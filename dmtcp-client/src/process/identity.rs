@@ -1,14 +1,12 @@
 //! A process that can be recognised again, so that a number taken over by a stranger is never
 //! signalled.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use nix::{errno::Errno, sys::signal, unistd::Pid};
 
 use super::{ProcessError, Signal, stat::Stat};
+use crate::deadline::Deadline;
 
 /// A process: its number and the time it started. Numbers are used again, the pair is not
 /// (until the machine boots).
@@ -101,7 +99,7 @@ impl Identity {
 /// [`ProcessError::Survivors`] with those still there at the end, also because they may not be
 /// signalled; and when `/proc` cannot be read.
 pub fn kill_all(processes: &[Identity], limit: Duration) -> Result<(), ProcessError> {
-    let end = Instant::now() + limit;
+    let end = Deadline::after(limit);
     for process in processes {
         match process.kill(Signal::Kill) {
             // It shows up among the survivors.
@@ -133,13 +131,13 @@ pub(super) struct Pause(Duration);
 
 impl Pause {
     /// False when `end` is over.
-    pub(super) fn until(&mut self, end: Instant) -> bool {
-        let left = end.saturating_duration_since(Instant::now());
-        self.0 = (self.0 * 2).clamp(Duration::from_millis(1), Duration::from_millis(20));
-        if !left.is_zero() {
-            thread::sleep(self.0.min(left));
+    pub(super) fn until(&mut self, end: Deadline) -> bool {
+        if end.has_passed() {
+            return false;
         }
-        !left.is_zero()
+        self.0 = (self.0 * 2).clamp(Duration::from_millis(1), Duration::from_millis(20));
+        end.pause(self.0);
+        true
     }
 }
 
@@ -185,7 +183,8 @@ mod tests {
             .iter()
             .map(|child| Identity::of(child.id()).unwrap().unwrap())
             .collect();
-        kill_all(&processes, LONG).unwrap();
+        // As long as there is time: no overflow.
+        kill_all(&processes, Duration::MAX).unwrap();
         for process in &processes {
             assert!(!process.is_alive().unwrap());
         }

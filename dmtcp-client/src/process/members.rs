@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     kill_all,
     stat::{Stat, is_gone},
 };
+use crate::deadline::Deadline;
 
 /// The processes of the computation whose `DMTCP_TMPDIR` is `tmp`, of this user, without this
 /// program itself.
@@ -56,7 +57,7 @@ pub fn members(tmp: &Path) -> Result<Vec<Identity>, ProcessError> {
 /// # Errors
 /// [`ProcessError::Survivors`]; and when `/proc` cannot be read.
 pub fn kill_members(tmp: &Path, limit: Duration) -> Result<usize, ProcessError> {
-    let end = Instant::now() + limit;
+    let end = Deadline::after(limit);
     let mut pause = Pause::default();
     let mut killed = 0;
     let mut empty_looks = 0;
@@ -70,7 +71,7 @@ pub fn kill_members(tmp: &Path, limit: Duration) -> Result<usize, ProcessError> 
             continue;
         }
         empty_looks = 0;
-        kill_all(&found, end.saturating_duration_since(Instant::now()))?;
+        kill_all(&found, end.left())?;
         killed += found.len();
         if !pause.until(end) {
             let left = members(tmp)?;
@@ -241,7 +242,7 @@ mod tests {
         command.arg("600").env("DMTCP_TMPDIR", tmp.path());
         let child = Child::spawn(command).unwrap();
         // `spawn` returns in the middle of the exec.
-        let end = Instant::now() + LONG;
+        let end = Deadline::after(LONG);
         let mut pause = Pause::default();
         let found = loop {
             let found = members(tmp.path()).unwrap();

@@ -13,11 +13,11 @@ use dmtcp_proto::{AfterCheckpoint, Command, Interval, Reply, Status, WorkerInfo}
 
 use super::{
     Events, Sealed, ServerError,
-    clock::Deadline,
     events::Subscribers,
     rounds::Answered,
     task::{Key, Lifeline, Link, Task},
 };
+use crate::deadline::Deadline;
 
 /// A computation whose coordinator runs in this process. Dropping it changes nothing: it lives
 /// until it is closed, told to quit, or its [`Server`](super::Server) is dropped.
@@ -150,14 +150,13 @@ impl Computation {
             if status.running && peers.is_none_or(|peers| peers == status.peers) {
                 return Ok(status);
             }
-            match events.recv_timeout(deadline.left()) {
-                // All that has happened by now is in the next status.
-                Ok(_) => while events.try_recv().is_ok() {},
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(ServerError::TimedOut { what: WHAT, limit });
-                }
-                // The status says why.
-                Err(RecvTimeoutError::Disconnected) => {}
+            // Here, since there may be news without end.
+            if deadline.has_passed() {
+                return Err(ServerError::TimedOut { what: WHAT, limit });
+            }
+            // All that has happened by now is in the next status, also that it is closed.
+            if events.recv_timeout(deadline.left()).is_ok() {
+                while events.try_recv().is_ok() {}
             }
         }
     }
@@ -265,5 +264,40 @@ impl Computation {
             }),
             Ok(never) => match never {},
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use crate::server::{ComputationConfig, ComputationEvent, Server};
+
+    use super::*;
+
+    #[test]
+    fn news_without_end_do_not_keep_a_wait_from_ending() {
+        let server = Server::start().unwrap();
+        let computation = server.open(ComputationConfig::default()).unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // Ends by itself, so that a wait that does not end is seen as one.
+                let end = Deadline::after(Duration::from_secs(20));
+                while !done.load(Ordering::Relaxed) && !end.has_passed() {
+                    let event = ComputationEvent::AcceptResumed;
+                    computation.subscribers.publish(event);
+                }
+            });
+            let limit = Duration::from_millis(50);
+            let began = Deadline::after(limit);
+            let waited = computation.wait_until_running(Some(1), limit);
+            done.store(true, Ordering::Relaxed);
+            assert!(matches!(waited, Err(ServerError::TimedOut { .. })));
+            assert!(began.elapsed() < Duration::from_secs(10));
+        });
     }
 }

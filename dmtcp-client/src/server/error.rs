@@ -23,9 +23,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
-    /// Nothing is undone: what was asked for goes on. A checkpoint's outcome is told by
-    /// [`events`](super::Computation::events); until then another one is refused as
-    /// [`Busy`](Self::Busy).
+    /// Nothing is undone, unless it was opening a computation: what was asked for goes on. A
+    /// checkpoint's outcome is told by [`events`](super::Computation::events); until then another
+    /// one is refused as [`Busy`](Self::Busy).
     #[error("{what} took longer than {limit:?}; it was not stopped and goes on")]
     TimedOut {
         /// What was waited for.

@@ -16,7 +16,8 @@ use std::{
 
 use dmtcp_proto::{ConnId, Event, WorkerInfo};
 
-use super::{NotKilled, SealedSet, clock::Deadline};
+use super::{NotKilled, SealedSet};
+use crate::deadline::Deadline;
 
 /// Something that happened to a computation.
 #[derive(Clone, Debug)]
@@ -162,7 +163,7 @@ impl Subscribers {
             .filter_map(|queue| queue.upgrade())
         {
             lock(&queue.state).ended = true;
-            queue.ready.notify_one();
+            queue.ready.notify_all();
         }
     }
 }

@@ -14,7 +14,6 @@ mod connection;
 mod error;
 mod events;
 mod hosted;
-mod identity;
 mod listener;
 mod outputs;
 mod poll_loop;
@@ -51,6 +50,8 @@ use poll_loop::{PollLoop, WAKER};
 use sealing::SealThread;
 use task::{Lifeline, Link, Task};
 
+use crate::identity;
+
 /// A coordinator in this process. **Dropping it ends all its computations**: their workers exit
 /// when their coordinator's connection ends.
 ///
@@ -84,7 +85,8 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError::Listen`] when the address cannot be had, [`ServerError::Start`] when
-    /// there is no thread for its sealer.
+    /// there is no thread for its sealer, [`ServerError::ServerGone`], and
+    /// [`ServerError::TimedOut`] after [`Computation::ANSWER_LIMIT`]; there is none then.
     pub fn open(&self, config: ComputationConfig) -> Result<Computation, ServerError> {
         let failed = |source| ServerError::Listen {
             addr: config.addr,
@@ -96,7 +98,7 @@ impl Server {
         let host = identity::host_name().map_err(start_failed)?;
         let mut coordinator = config.coordinator.seal(config.sealer.is_some());
         if coordinator.identity.is_null() {
-            coordinator.identity = identity::new_identity(&host);
+            coordinator.identity = identity::fresh(&host);
         }
         let key = self.link.new_key();
         let sealing = config
@@ -120,6 +122,9 @@ impl Server {
             Ok(result) => result.map_err(failed)?,
             Err(RecvTimeoutError::Disconnected) => return Err(ServerError::ServerGone),
             Err(RecvTimeoutError::Timeout) => {
+                // Nobody has a handle to it, should it be opened after all.
+                let (closed, _) = mpsc::channel();
+                self.link.send(Task::Close { key, closed })?;
                 return Err(ServerError::TimedOut {
                     what: "opening a computation",
                     limit: Computation::ANSWER_LIMIT,

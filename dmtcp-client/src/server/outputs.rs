@@ -10,9 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dmtcp_proto::{
-    CommandError, ConnId, Event, Input, Instant, Output, Reply, RequestId,
-};
+use dmtcp_proto::{CommandError, ConnId, Event, Input, Instant, Output, Reply, RequestId};
 
 use super::{
     ComputationEvent, SealRound, ServerError,

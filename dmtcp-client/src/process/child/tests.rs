@@ -31,7 +31,7 @@ fn identity(pid: &str) -> Identity {
 
 /// The end of a group's members is announced to nobody here.
 fn assert_ends(process: Identity) {
-    let end = Instant::now() + LONG;
+    let end = Deadline::after(LONG);
     let mut pause = Pause::default();
     while process.is_alive().unwrap() {
         assert!(pause.until(end), "{process:?} lives on");
@@ -162,7 +162,7 @@ fn a_detached_child_lives_on_and_is_reaped() {
     child.into_detached();
     assert!(Identity::of(pid).unwrap().is_some());
     drop(stdin);
-    let end = Instant::now() + LONG;
+    let end = Deadline::after(LONG);
     let mut pause = Pause::default();
     while Stat::read(pid).unwrap().is_some() {
         assert!(pause.until(end), "it stays a zombie");
