@@ -4,9 +4,9 @@
 //! [`set`](crate::set).
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What failed, in words that follow "cannot", and on which path.
@@ -48,15 +48,37 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), Failed> {
         .map_err(failed("sync the directory", dir))
 }
 
-/// Creates a new file that only its owner can read, writes and syncs it.
+/// Makes a directory, with those above it that are missing, so that it outlives a crash.
+pub(crate) fn create_dirs(dir: &Path, mode: u32) -> Result<(), Failed> {
+    let above = dir.ancestors().filter(|dir| !dir.as_os_str().is_empty());
+    let missing: Vec<_> = above.take_while(|dir| !dir.exists()).collect();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(dir)
+        .map_err(failed("create", dir))?;
+    for dir in missing {
+        sync_dir(parent_of(dir))?;
+    }
+    Ok(())
+}
+
+/// Creates a new file that only its owner can read, writes and syncs it; in place of what a
+/// crash may have left there.
 pub(crate) fn write_new(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failed> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("replace", path)(error));
+        }
+        _ => {}
+    }
+    // New, and so not through a link that somebody else has put there.
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(failed("create", path))?;
@@ -92,3 +114,35 @@ fn write_and_rename(
 
 /// As in DMTCP: a name with this suffix is not complete yet.
 pub(crate) const TEMP_SUFFIX: &str = ".temp";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    #[test]
+    fn what_is_in_the_way_of_the_file_aside_is_replaced_and_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("image"), dir.path().join("other"));
+        fs::write(&other, "of somebody").unwrap();
+        symlink(&other, temp_name(&path)).unwrap();
+        write_aside(&path, |file| file.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::read_to_string(&other).unwrap(), "of somebody");
+    }
+
+    #[test]
+    fn directories_are_made_down_to_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let last = dir.path().join("a/b/c");
+        for _ in 0..2 {
+            create_dirs(&last, 0o700).unwrap();
+        }
+        assert_eq!(fs::metadata(&last).unwrap().mode() & 0o777, 0o700);
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let failed = create_dirs(&file.join("x"), 0o700).unwrap_err();
+        assert_eq!(failed.path, file.join("x"));
+    }
+}

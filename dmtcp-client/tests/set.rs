@@ -548,3 +548,33 @@ fn strange_entries_are_left_alone() {
     assert_eq!(store.sweep().unwrap(), [store.dir().join("000009.partial")]);
     assert!(store.dir().join("notes.partial").exists());
 }
+
+#[test]
+fn what_another_user_wrote_is_not_taken_in() {
+    let state = State::new();
+    let store = state.store();
+    let somebody = 12_345;
+    let chown = |path: &Path| std::os::unix::fs::lchown(path, Some(somebody), None);
+    let mut round = state.round(1);
+    let image = round.images[1].path.clone();
+    if chown(&image).is_err() {
+        println!("SKIPPED: only root can give files away");
+        return;
+    }
+    let refused = |error: &SealError, path: &Path| matches!(error, SealError::OtherOwner { path: p, found, .. } if p == path && *found == somebody);
+    let error = store.seal(&round).unwrap_err();
+    assert!(refused(&error, &image), "{error:?}");
+
+    // Nor the files beside an image.
+    round.images[1] = state.image(40001, 1);
+    let saved = image.with_file_name(format!(
+        "{}_files",
+        image.file_stem().unwrap().to_str().unwrap()
+    ));
+    fs::create_dir(&saved).unwrap();
+    store.seal(&round).unwrap();
+    chown(&saved).unwrap();
+    let error = store.seal(&round).unwrap_err();
+    assert!(refused(&error, &saved), "{error:?}");
+    assert_eq!(store.list().unwrap().sets.len(), 1);
+}

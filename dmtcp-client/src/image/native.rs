@@ -140,6 +140,24 @@ pub fn read(path: &Path) -> Result<(NativeHeader, Vec<u8>), ImageError> {
 ///
 /// See [`ImageError`]; a DMTCP image is [`ImageError::NotAnImage`] here.
 pub fn read_within(path: &Path, limit: u64) -> Result<(NativeHeader, Vec<u8>), ImageError> {
+    let (mut input, start, len) = open_within(path, limit)?;
+    let mut payload = vec![0; len];
+    let mut crc = start.crc;
+    let at = start.payload_at;
+    read_part(&mut input, &mut payload, path, at, "the payload")?;
+    crc.update(&payload);
+    check_trailer(&mut input, crc, path, at + start.header.payload_len)?;
+    Ok((start.header, payload))
+}
+
+/// As [`read`], without keeping the payload: memory use does not depend on it.
+pub(crate) fn read_checked_header(path: &Path) -> Result<NativeHeader, ImageError> {
+    let (mut input, start, _) = open_within(path, DEFAULT_LIMIT)?;
+    pass_payload(&mut input, start, path)
+}
+
+/// Opens an image whose payload has at most `limit` bytes, and says how many.
+fn open_within(path: &Path, limit: u64) -> Result<(BufReader<Raw>, Start, usize), ImageError> {
     let Opened::Native(mut input) = Opened::open(path, None)? else {
         return Err(ImageError::NotAnImage {
             path: path.to_owned(),
@@ -148,27 +166,15 @@ pub fn read_within(path: &Path, limit: u64) -> Result<(NativeHeader, Vec<u8>), I
     };
     let start = read_start(&mut input, path)?;
     let len = start.header.payload_len;
-    let too_large = || ImageError::TooLarge {
-        path: path.to_owned(),
-        what: "payload",
-        len,
-        limit,
-    };
-    if len > limit {
-        return Err(too_large());
+    match usize::try_from(len) {
+        Ok(here) if len <= limit => Ok((input, start, here)),
+        _ => Err(ImageError::TooLarge {
+            path: path.to_owned(),
+            what: "payload",
+            len,
+            limit,
+        }),
     }
-    let mut payload = vec![0; usize::try_from(len).map_err(|_| too_large())?];
-    let mut crc = start.crc;
-    read_part(
-        &mut input,
-        &mut payload,
-        path,
-        start.payload_at,
-        "the payload",
-    )?;
-    crc.update(&payload);
-    check_trailer(&mut input, crc, path, start.payload_at + len)?;
-    Ok((start.header, payload))
 }
 
 /// Payloads larger than this are refused by [`read`]: 16 GiB.
@@ -192,6 +198,15 @@ pub(super) fn check(
     path: &Path,
 ) -> Result<(ImageHeader, BufReader<Raw>), ImageError> {
     let start = read_start(&mut input, path)?;
+    let header = pass_payload(&mut input, start, path)?;
+    Ok((header.to_image_header(), input))
+}
+
+fn pass_payload(
+    input: &mut impl Read,
+    start: Start,
+    path: &Path,
+) -> Result<NativeHeader, ImageError> {
     let mut crc = start.crc;
     let mut at = start.payload_at;
     let mut left = start.header.payload_len;
@@ -199,13 +214,13 @@ pub(super) fn check(
     while left > 0 {
         let len = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
         let part = block.get_mut(..len).unwrap_or_default();
-        read_part(&mut input, part, path, at, "the payload")?;
+        read_part(input, part, path, at, "the payload")?;
         crc.update(part);
         at += len as u64;
         left -= len as u64;
     }
-    check_trailer(&mut input, crc, path, at)?;
-    Ok((start.header.to_image_header(), input))
+    check_trailer(input, crc, path, at)?;
+    Ok(start.header)
 }
 
 struct Start {

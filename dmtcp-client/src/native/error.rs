@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::durable;
 use crate::image::ImageError;
 
 /// A program could not join, or is no longer part of its computation.
@@ -108,6 +109,16 @@ impl Error {
         match self {
             Self::Left(WorkerExit::Killed | WorkerExit::Checkpointed) => 0,
             _ => 99,
+        }
+    }
+}
+
+impl From<durable::Failed> for Error {
+    fn from(failed: durable::Failed) -> Self {
+        Self::File {
+            action: failed.action,
+            path: failed.path,
+            source: failed.source,
         }
     }
 }

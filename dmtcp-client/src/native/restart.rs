@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::error::Error;
 use super::options::Options;
+use crate::durable;
 use crate::image::native;
 
 /// The command that restarts a native image under the coordinator of `options`.
@@ -21,17 +22,11 @@ use crate::image::native;
 /// [`Error::Image`] when it cannot be read, is damaged, or is not a native image (those of DMTCP
 /// are restarted with `dmtcp_restart`).
 pub fn restart_command(image: &Path, options: &Options) -> Result<Command, Error> {
-    let image = std::path::absolute(image).map_err(|source| Error::File {
-        action: "make absolute",
-        path: image.to_owned(),
-        source,
-    })?;
-    let (header, _payload) = native::read(&image)?;
-    let dir = std::path::absolute(&options.checkpoint_dir).map_err(|source| Error::File {
-        action: "make absolute",
-        path: options.checkpoint_dir.clone(),
-        source,
-    })?;
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(durable::failed("make absolute", path));
+    let image = absolute(image)?;
+    let header = native::read_checked_header(&image)?;
+    let dir = absolute(&options.checkpoint_dir)?;
     let mut command = Command::new(&header.program);
     command.args(&header.args).current_dir(&header.directory);
     options

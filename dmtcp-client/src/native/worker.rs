@@ -14,6 +14,7 @@ use super::options::Options;
 use super::program::{self, Program};
 use super::state;
 use crate::durable;
+use crate::identity;
 use crate::image::native::{self, NativeHeader};
 
 /// This process as a worker of a computation. See the [module](super) for what that means.
@@ -62,18 +63,15 @@ impl Worker {
                 computation: header.computation,
                 peers: header.peers,
             },
-            None => {
-                let launcher = program.launcher();
-                Entry::New {
-                    launcher,
-                    process_time: program::now().max(launcher.time.saturating_add(1)),
-                }
-            }
+            None => Entry::New {
+                launcher: program.launcher(),
+                process_time: identity::fresh_time(),
+            },
         };
         let config = WorkerConfig::new(
             program::wire_text(&program.host),
             program::wire_text(program.name()),
-            program::real_pid(),
+            identity::real_pid(),
         )
         .barriers(options.checkpoint_barriers, options.restart_barriers);
         let link = Link::join(
@@ -321,21 +319,9 @@ impl Worker {
     }
 
     fn publish(&self) -> Result<(), Error> {
-        let failed = |action| {
-            let path = self.image_path.clone();
-            move |source| Error::File {
-                action,
-                path,
-                source,
-            }
-        };
         fs::rename(durable::temp_name(&self.image_path), &self.image_path)
-            .map_err(failed("give its final name to"))?;
-        durable::sync_dir(durable::parent_of(&self.image_path)).map_err(|failed| Error::File {
-            action: failed.action,
-            path: failed.path,
-            source: failed.source,
-        })
+            .map_err(durable::failed("give its final name to", &self.image_path))?;
+        Ok(durable::sync_dir(durable::parent_of(&self.image_path))?)
     }
 
     fn leave_on_error<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
@@ -352,14 +338,6 @@ impl Worker {
 type Payload<'a> = dyn Fn() -> Result<Cow<'a, [u8]>, Error> + 'a;
 
 fn checkpoint_dir(dir: &Path) -> Result<PathBuf, Error> {
-    let failed = |action| {
-        let path = dir.to_owned();
-        move |source| Error::File {
-            action,
-            path,
-            source,
-        }
-    };
-    fs::create_dir_all(dir).map_err(failed("make the directory"))?;
-    std::path::absolute(dir).map_err(failed("make absolute"))
+    durable::create_dirs(dir, 0o777)?;
+    Ok(std::path::absolute(dir).map_err(durable::failed("make absolute", dir))?)
 }

@@ -146,6 +146,21 @@ pub enum SealError {
         /// The image.
         path: PathBuf,
     },
+    /// The image, or the directory of files saved with it, belongs to another user than the sets.
+    /// A restart would run what that user wrote there with the rights of the sets' owner.
+    #[error(
+        "{} belongs to user {found}, and the sets to user {expected}: run the computation and \
+         keep its sets as one user",
+        path.display()
+    )]
+    OtherOwner {
+        /// The image or the directory.
+        path: PathBuf,
+        /// Whose sets they are.
+        expected: u32,
+        /// Whose image it is.
+        found: u32,
+    },
     /// The image of another process.
     #[error("image {} holds process {found}, {expected} was expected", path.display())]
     OtherProcess {

@@ -4,7 +4,7 @@
 //! (`settle`).
 
 use super::checkpoint_set::{CheckpointSet, for_each_parallel};
-use super::copy::{self, Linked};
+use super::copy;
 use super::error::SealError;
 use super::manifest::{ImageKind, Manifest, SealedImage};
 use super::names::Entry;
@@ -223,18 +223,22 @@ fn add_image(
     request.check_wanted()?;
     let name = PathBuf::from(settled.path.file_name().unwrap_or_default());
     let inside = partial.join(&name);
-    let linked = copy::link_or_copy(&settled.path, &inside)?;
-    if linked == Linked::Yes && FileId::of(&look_at(&inside)?) != settled.id {
+    let go_on = || still_time(settled, request, begun);
+    let taken = copy::link_or_copy(&settled.path, &inside, &go_on)?;
+    if FileId::of(&taken) != settled.id {
         return Err(SealError::Changed {
             path: settled.path.clone(),
         });
     }
+    let owner = look_at(partial)?.uid();
+    check_owner(&settled.path, &taken, owner)?;
     let whole = check_until_stable(&inside, settled, request, begun)?;
     check_identity(&settled.path, &whole.header, settled, request)?;
     let saved_files = match copy::saved_files_dir(&settled.path) {
         Some(saved) => {
+            check_owner(&saved, &look_at(&saved)?, owner)?;
             let to = copy::saved_files_name(&inside);
-            copy::copy_tree(&saved, &to, &copy::saved_files_name(&name))?
+            copy::copy_tree(&saved, &to, &copy::saved_files_name(&name), &go_on)?
         }
         None => Vec::new(),
     };
@@ -261,6 +265,34 @@ fn add_image(
         size: whole.size,
         crc32: whole.crc32,
         saved_files,
+    })
+}
+
+/// Whoever reaches the coordinator can report an image, and what is restarted is run with the
+/// rights of the owner of the sets.
+fn check_owner(path: &Path, found: &Metadata, owner: u32) -> Result<(), SealError> {
+    if found.uid() == owner {
+        return Ok(());
+    }
+    Err(SealError::OtherOwner {
+        path: path.to_owned(),
+        expected: owner,
+        found: found.uid(),
+    })
+}
+
+/// While something is copied into the set.
+fn still_time(
+    settled: &Settled<'_>,
+    request: &SealRequest,
+    begun: Instant,
+) -> Result<(), SealError> {
+    if Instant::now() < request.deadline {
+        return Ok(());
+    }
+    Err(SealError::TimedOut {
+        limit: request.deadline.saturating_duration_since(begun),
+        what: format!("{} was being copied", settled.path.display()),
     })
 }
 
@@ -308,9 +340,13 @@ fn check_until_stable(
 fn check_and_sync(inside: &Path, deadline: Instant) -> Result<Whole, SealError> {
     let file = File::open(inside).map_err(durable::failed("open", inside))?;
     thread::scope(|scope| {
-        let synced = scope.spawn(|| file.sync_all());
+        let synced = thread::Builder::new().spawn_scoped(scope, || file.sync_all());
         let whole = image::checksum_whole(inside, Some(deadline)).map_err(SealError::Image);
-        let synced = synced.join().unwrap_or_else(|_| file.sync_all());
+        // One after the other where there is no thread to be had.
+        let synced = match synced.map(|thread| thread.join()) {
+            Ok(Ok(synced)) => synced,
+            _ => file.sync_all(),
+        };
         let whole = whole?;
         synced.map_err(durable::failed("sync", inside))?;
         Ok(whole)

@@ -7,9 +7,8 @@ use super::names::Entry;
 use super::seal::{self, SealRequest};
 use crate::durable;
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
@@ -51,11 +50,7 @@ impl SetStore {
     /// [`SetError::Owned`] if there is another store for `dir`; [`SetError::Io`].
     pub fn open(dir: &Path) -> Result<Self, SetError> {
         let sets = dir.join(SETS);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&sets)
-            .map_err(durable::failed("create", &sets))?;
+        durable::create_dirs(&sets, 0o700)?;
         durable::sync_dir(dir)?;
         let lock = Lock::take(&sets.join(LOCK))?;
         let last = entries(&sets)?.into_iter().map(Entry::sequence).max();
