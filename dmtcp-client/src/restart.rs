@@ -2,9 +2,18 @@
 //! images, whether they are whole, and whether the processes really run again is decided
 //! above; this is the command only.
 
-use std::{ffi::OsString, fs::File, net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    ffi::OsString,
+    fs::OpenOptions,
+    io,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use dmtcp_proto::Interval;
+use nix::fcntl::OFlag;
 
 use crate::{
     Tools,
@@ -144,12 +153,23 @@ impl Restart {
     pub fn spawn(self) -> Result<Child, StartError> {
         let command = self.to_command()?;
         for path in &self.images {
-            File::open(path).map_err(|source| StartError::Image {
+            readable_file(path).map_err(|source| StartError::Image {
                 path: path.clone(),
                 source,
             })?;
         }
         self.invocation.spawn(command)
+    }
+}
+
+/// A FIFO would hold whoever opens it to read it.
+fn readable_file(path: &Path) -> io::Result<()> {
+    let nonblocking = OFlag::O_NONBLOCK.bits();
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(nonblocking).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
     }
 }
 

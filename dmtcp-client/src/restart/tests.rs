@@ -106,3 +106,19 @@ fn a_relative_image_cannot_pass_for_an_option() {
     let expected = std::env::current_dir().unwrap().join("-x.dmtcp");
     assert_eq!(words(&command).last().unwrap(), &expected.to_str().unwrap());
 }
+
+#[test]
+fn an_image_that_is_no_file_is_refused_and_not_waited_for() {
+    let (_dir, tools) = fake_tools();
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("ckpt_a.dmtcp");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for image in [fifo, dir.path().join("missing.dmtcp")] {
+        let restart = Restart::new(&tools, [&image]).join(address());
+        let error = restart.spawn().unwrap_err();
+        assert!(
+            matches!(&error, StartError::Image { path, .. } if *path == image),
+            "{error:?}"
+        );
+    }
+}
