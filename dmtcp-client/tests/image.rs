@@ -305,3 +305,21 @@ fn the_documented_native_layout_is_the_one_that_is_written() {
         assert!(document.contains(&format!("`{field}`")), "{field}");
     }
 }
+
+#[test]
+fn a_header_that_seems_to_end_on_every_page_is_not_read_again_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("image");
+    let page = |text: &[u8]| {
+        let mut page = text.to_vec();
+        page.resize(4096, 0);
+        page
+    };
+    let mut bytes = page(b"DMTCP_CHECKPOINT_IMAGE_v2.0\n");
+    for _ in 0..20 {
+        bytes.extend_from_slice(&page(b"MTCP_HEADER_v2.2\n"));
+    }
+    fs::write(&path, bytes).unwrap();
+    let error = image::read_header(&path).unwrap_err();
+    assert!(matches!(error, ImageError::Damaged { .. }), "{error:?}");
+}

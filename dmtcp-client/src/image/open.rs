@@ -236,9 +236,10 @@ pub(super) fn read_full(content: &mut impl Read, buf: &mut [u8]) -> io::Result<u
 }
 
 fn read_v2(content: &mut impl Read, path: &Path, mut pages: Vec<u8>) -> Result<Start, ImageError> {
+    let mut tries = 0;
     loop {
         let len = pages.len();
-        if len > v2::MAX_HEADER {
+        if len > v2::MAX_HEADER || tries == v2::MAX_TRIES {
             return Err(ImageError::Damaged {
                 path: path.to_owned(),
                 at: 0,
@@ -250,6 +251,7 @@ fn read_v2(content: &mut impl Read, path: &Path, mut pages: Vec<u8>) -> Result<S
         if !last.starts_with(v2::MTCP_SIGNATURE) {
             continue;
         }
+        tries += 1;
         if let Some(parsed) = v2::parse(before) {
             return Ok(Start {
                 header: parsed.header,

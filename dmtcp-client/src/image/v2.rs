@@ -22,6 +22,10 @@ pub(super) const PAGE: usize = 4096;
 /// The header has strings of at most 64 KiB each and a map; more is no header.
 pub(super) const MAX_HEADER: usize = 4 << 20;
 
+/// Pages that begin as the one after the header, before there is none: each costs a reading of
+/// everything before it.
+pub(super) const MAX_TRIES: u32 = 16;
+
 /// What was read and from which layout.
 #[derive(Debug)]
 pub(super) struct Parsed {

@@ -112,13 +112,19 @@ impl Child {
             stderr,
             detached: false,
         };
-        // Without the thread nobody could wait; `this` kills the child on the way out.
-        thread::Builder::new()
+        let watching = thread::Builder::new()
             .name(format!("wait-{pid}"))
             .stack_size(64 * 1024)
-            .spawn(move || shared.watch(pid))
-            .map_err(|error| spawn_error(command, error))?;
-        Ok(this)
+            .spawn(move || shared.watch(pid));
+        match watching {
+            Ok(_) => Ok(this),
+            Err(error) => {
+                // Nobody would wait for it.
+                this.kill_group()?;
+                this.shared.watch(pid);
+                Err(spawn_error(command, error))
+            }
+        }
     }
 
     /// Its process number, which is also the number of its group.

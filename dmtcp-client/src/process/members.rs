@@ -38,8 +38,10 @@ use crate::deadline::Deadline;
 pub fn members(tmp: &Path) -> Result<Vec<Identity>, ProcessError> {
     let tmp = resolved(tmp);
     let mut found = Vec::new();
+    let user = owner(&Path::new(PROC).join("self")).map_err(failed)?;
     for (pid, folder) in processes()? {
-        if !(holds_shared_area(&folder, &tmp) || has_environment(&folder, &tmp)) {
+        let ours = owner(&folder).is_ok_and(|owner| owner == user);
+        if !ours || !(holds_shared_area(&folder, &tmp) || has_environment(&folder, &tmp)) {
             continue;
         }
         if let Ok(Some(identity)) = Identity::of(pid) {
@@ -84,7 +86,7 @@ pub fn kill_members(tmp: &Path, limit: Duration) -> Result<usize, ProcessError> 
     Ok(killed)
 }
 
-/// The members of a process group that run; its leader may be a zombie.
+/// The members of a process group that run, of whatever user; its leader may be a zombie.
 pub(super) fn group_members(group: i32) -> Result<Vec<Identity>, ProcessError> {
     let mut found = Vec::new();
     for (pid, _) in processes()? {
@@ -98,17 +100,11 @@ pub(super) fn group_members(group: i32) -> Result<Vec<Identity>, ProcessError> {
     Ok(found)
 }
 
-/// The other processes of this user.
+/// All processes but this one.
 fn processes() -> Result<Vec<(i32, PathBuf)>, ProcessError> {
-    let proc = Path::new("/proc");
-    let failed = |source: io::Error| ProcessError::Proc {
-        path: proc.to_owned(),
-        source,
-    };
-    let user = fs::metadata(proc.join("self")).map_err(failed)?.uid();
     let own = i32::try_from(std::process::id()).ok();
     let mut found = Vec::new();
-    for entry in fs::read_dir(proc).map_err(failed)? {
+    for entry in fs::read_dir(PROC).map_err(failed)? {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if is_gone(&error) => continue,
@@ -116,17 +112,22 @@ fn processes() -> Result<Vec<(i32, PathBuf)>, ProcessError> {
         };
         let name = entry.file_name();
         let pid = name.to_str().and_then(|text| text.parse::<i32>().ok());
-        let Some(pid) = pid.filter(|&pid| pid > 1 && Some(pid) != own) else {
-            continue;
-        };
-        if entry
-            .metadata()
-            .is_ok_and(|metadata| metadata.uid() == user)
-        {
+        if let Some(pid) = pid.filter(|&pid| pid > 1 && Some(pid) != own) {
             found.push((pid, entry.path()));
         }
     }
     Ok(found)
+}
+
+fn failed(source: io::Error) -> ProcessError {
+    ProcessError::Proc {
+        path: PathBuf::from(PROC),
+        source,
+    }
+}
+
+fn owner(process: &Path) -> io::Result<u32> {
+    fs::metadata(process).map(|metadata| metadata.uid())
 }
 
 /// `tmp/dmtcp-USER@HOST/dmtcpSharedArea.*`; the link of a removed file has a suffix.
@@ -172,6 +173,8 @@ fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 fn resolved(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
+
+const PROC: &str = "/proc";
 
 #[cfg(test)]
 mod tests {
@@ -255,5 +258,19 @@ mod tests {
             [child.id()]
         );
         assert_eq!(members(other.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_group_has_members_of_any_user() {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = Command::new("sleep");
+        command.arg("600").uid(12_345);
+        let Ok(child) = Child::spawn(command) else {
+            println!("SKIPPED: only root can run a process as another user");
+            return;
+        };
+        let found = group_members(child.id()).unwrap();
+        assert_eq!(found, [Identity::of(child.id()).unwrap().unwrap()]);
+        assert_eq!(child.stop(LONG).unwrap(), Exit::Signal(15));
     }
 }

@@ -28,4 +28,5 @@ pub use exit::Exit;
 pub use identity::{Identity, kill_all};
 pub use members::{kill_members, members};
 pub use signal::Signal;
+pub(crate) use stat::is_gone;
 pub use stream::Stream;

@@ -57,7 +57,7 @@ impl Stat {
 }
 
 /// A process can end between the opening of its file and the reading of it (ESRCH).
-pub(super) fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
 }

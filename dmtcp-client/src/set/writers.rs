@@ -3,6 +3,7 @@
 //! Answered from `/proc`, so only for processes that this one may look into; the others are
 //! counted. Called while a round settles.
 
+use crate::process::is_gone;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -124,12 +125,6 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 
 fn number(name: &OsStr) -> Option<u32> {
     name.to_str()?.parse().ok()
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    use nix::errno::Errno;
-    let code = error.raw_os_error().map(Errno::from_raw);
-    matches!(code, Some(Errno::ENOENT | Errno::ESRCH))
 }
 
 const ACCESS_MODE: i32 = 0o3;
