@@ -177,12 +177,17 @@ impl Child {
     /// Sends `signal` to every member of the group. No error when all have ended.
     ///
     /// # Errors
-    /// [`ProcessError::Signal`] when a member belongs to another user.
+    /// [`ProcessError::Signal`] when a member belongs to another user; [`ProcessError::Wait`]
+    /// when it cannot be told whether the number is still the child's.
     pub fn signal_group(&self, signal: Signal) -> Result<(), ProcessError> {
         // The lock keeps the child from being reaped between the check and the signal.
         let state = self.shared.lock();
         if state.unreaped.is_none() {
             return Ok(());
+        }
+        // The system may have reaped it (where SIGCHLD is ignored) and given its number away.
+        if let Some(Err(_)) = state.ended {
+            return self.ended(&state).map(drop);
         }
         match killpg(Pid::from_raw(self.pid), signal.native()) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     process::Stdio,
 };
 
@@ -181,4 +181,40 @@ fn files_of_this_program_do_not_reach_it() {
         .collect();
     assert!(targets.len() >= 3, "{targets:?}");
     assert!(!targets.contains(&path), "{targets:?}");
+}
+
+#[test]
+#[ignore = "run by the other tests as a process of its own"]
+fn where_children_are_reaped_by_the_system() {
+    let (child, _) = script("exit 5", 0);
+    let refused = |error: ProcessError| matches!(error, ProcessError::Wait { .. });
+    assert!(refused(child.wait(LONG).unwrap_err()));
+    assert!(refused(child.kill_group().unwrap_err()));
+}
+
+#[test]
+fn a_number_that_may_be_a_strangers_is_not_signalled() {
+    let name = "process::child::tests::where_children_are_reaped_by_the_system";
+    let ignoring = || {
+        let mut command = Command::new("env");
+        command.arg("--ignore-signal=CHLD");
+        command
+    };
+    let mut probe = ignoring();
+    probe.arg("true").stderr(Stdio::null());
+    if !probe.status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED: this env(1) cannot ignore signals");
+        return;
+    }
+    let mut command = ignoring();
+    command
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", name])
+        .stdout(Stdio::piped());
+    let mut child = Child::spawn(command).unwrap();
+    let mut said = String::new();
+    let mut output = child.take_stdout().unwrap();
+    output.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait(LONG).unwrap(), Exit::Code(0), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
 }
