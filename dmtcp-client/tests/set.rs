@@ -578,3 +578,26 @@ fn what_another_user_wrote_is_not_taken_in() {
     assert!(refused(&error, &saved), "{error:?}");
     assert_eq!(store.list().unwrap().sets.len(), 1);
 }
+
+#[test]
+fn behind_the_last_number_there_is_no_set() {
+    let state = State::new();
+    let last = state.root.join("sets").join(u64::MAX.to_string());
+    fs::create_dir_all(&last).unwrap();
+    fs::write(last.join("something"), "").unwrap();
+    let store = state.store();
+    for generation in 1..=2 {
+        let error = store.seal(&state.round(generation)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SealError::Io {
+                    action: "promote",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+    assert!(last.join("something").exists());
+}

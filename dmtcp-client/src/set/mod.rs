@@ -25,6 +25,7 @@ mod error;
 mod lock;
 mod manifest;
 mod names;
+mod request;
 mod seal;
 #[cfg(test)]
 mod seal_tests;
@@ -35,5 +36,5 @@ mod writers;
 pub use checkpoint_set::CheckpointSet;
 pub use error::{SealError, SetError};
 pub use manifest::{ImageKind, Manifest, SavedFile, SealedImage};
-pub use seal::{ImageReport, SealRequest};
+pub use request::{ImageReport, SealRequest};
 pub use store::{Listing, Newest, SetStore, list};

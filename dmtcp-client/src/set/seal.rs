@@ -1,109 +1,26 @@
 //! Making a set out of the images of a round.
 //!
-//! Not here: who may do so and under which number (`store`), and waiting for the writers
-//! (`settle`).
+//! Not here: what is asked for (`request`), who may do so and under which number (`store`), and
+//! waiting for the writers (`settle`).
 
 use super::checkpoint_set::{CheckpointSet, for_each_parallel};
 use super::copy;
 use super::error::SealError;
 use super::manifest::{ImageKind, Manifest, SealedImage};
 use super::names::Entry;
+use super::request::SealRequest;
 use super::settle::{Settled, settle};
 use super::writers::FileId;
 use crate::durable;
 use crate::image::{self, Format, ImageError, ImageHeader, Whole};
-use dmtcp_proto::UniquePid;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// A finished round whose images shall become a set.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SealRequest {
-    /// The computation, with the generation of the round: every image must say the same.
-    pub computation: UniquePid,
-    /// The coordinator's number of the round.
-    pub round: u64,
-    /// When the round began.
-    pub started: SystemTime,
-    /// The set that the computation was restarted from; none by default.
-    pub parent: Option<u64>,
-    /// Every image of the round.
-    pub images: Vec<ImageReport>,
-    /// When to give up. Everything but the file system's own syncing keeps to it.
-    pub deadline: Instant,
-    /// Set it, from any thread, to end sealing with [`SealError::Abandoned`] before the next
-    /// image is looked at: there is no set then. Without effect once the set is promoted.
-    pub abandoned: Arc<AtomicBool>,
-}
-
-impl SealRequest {
-    /// A request for a round that begins now and has no parent.
-    #[must_use]
-    pub fn new(
-        computation: UniquePid,
-        round: u64,
-        images: Vec<ImageReport>,
-        deadline: Instant,
-    ) -> Self {
-        Self {
-            computation,
-            round,
-            started: SystemTime::now(),
-            parent: None,
-            images,
-            deadline,
-            abandoned: Arc::default(),
-        }
-    }
-
-    pub(super) fn check_wanted(&self) -> Result<(), SealError> {
-        if self.abandoned.load(Ordering::Acquire) {
-            return Err(SealError::Abandoned);
-        }
-        Ok(())
-    }
-}
-
-/// An image as its worker reported it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ImageReport {
-    /// From the root. A forked checkpoint reports `<name>.temp`; `<name>` is then waited for.
-    pub path: PathBuf,
-    /// Who wrote it, with the virtual pid; the image must say the same.
-    pub process: UniquePid,
-    /// Where it ran.
-    pub host: OsString,
-    /// What it ran; what the image says if this is empty.
-    pub program: OsString,
-    /// The pid that the process sees.
-    pub virtual_pid: i32,
-    /// The pid that others see; 0 if it is not known.
-    pub real_pid: i32,
-}
-
-impl ImageReport {
-    /// A report that says who and where; everything else is empty.
-    #[must_use]
-    pub fn new(path: impl Into<PathBuf>, process: UniquePid) -> Self {
-        Self {
-            path: path.into(),
-            process,
-            host: OsString::new(),
-            program: OsString::new(),
-            virtual_pid: process.pid,
-            real_pid: 0,
-        }
-    }
-}
 
 /// What has just been done; a crash can come after each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,7 +205,7 @@ fn still_time(
     begun: Instant,
 ) -> Result<(), SealError> {
     if Instant::now() < request.deadline {
-        return Ok(());
+        return request.check_wanted();
     }
     Err(SealError::TimedOut {
         limit: request.deadline.saturating_duration_since(begun),

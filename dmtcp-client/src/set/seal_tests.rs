@@ -2,7 +2,8 @@
 
 use super::error::SealError;
 use super::names::Entry;
-use super::seal::{ImageReport, SealRequest, Step, seal};
+use super::request::{ImageReport, SealRequest};
+use super::seal::{Step, seal};
 use super::store::SetStore;
 use crate::image::native::{self, NativeHeader};
 use dmtcp_proto::UniquePid;

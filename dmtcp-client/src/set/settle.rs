@@ -5,7 +5,7 @@
 //! writes (see [`image::check_whole`](crate::image::check_whole)).
 
 use super::error::SealError;
-use super::seal::{ImageReport, SealRequest};
+use super::request::{ImageReport, SealRequest};
 use super::writers::{self, FileId, Scan, Wanted};
 use crate::durable;
 use crate::image::{self, ImageError};

@@ -4,7 +4,8 @@ use super::checkpoint_set::CheckpointSet;
 use super::error::{SealError, SetError};
 use super::lock::Lock;
 use super::names::Entry;
-use super::seal::{self, SealRequest};
+use super::request::SealRequest;
+use super::seal;
 use crate::durable;
 use std::collections::BTreeSet;
 use std::fs;
@@ -75,11 +76,11 @@ impl SetStore {
     ///
     /// # Errors
     ///
-    /// See [`SealError`]; every one names the file it is about.
+    /// See [`SealError`]; each names the file it is about, if it is about one.
     pub fn seal(&self, request: &SealRequest) -> Result<CheckpointSet, SealError> {
         let mut next = lock(&self.sealing);
         let sequence = *next;
-        *next += 1;
+        *next = sequence.saturating_add(1);
         let sealed = seal::seal(&self.sets, sequence, request, &|_| Ok(()));
         match &sealed {
             Ok(_) => {
