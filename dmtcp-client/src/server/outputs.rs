@@ -81,13 +81,10 @@ impl Driver {
     pub(super) fn act(&mut self, io: &mut Io, output: Output) {
         match output {
             Output::Transmit { conn, bytes } => {
-                let Some(connection) = self.connections.get_mut(&conn) else {
-                    return;
-                };
-                connection.push(bytes);
-                self.unsent.push(conn);
-                if connection.queued() > self.max_queued {
-                    self.relieve(io, conn);
+                self.relieve(io, conn);
+                if let Some(connection) = self.connections.get_mut(&conn) {
+                    connection.push(bytes);
+                    self.unsent.push(conn);
                 }
             }
             Output::Close { conn } => self.close(io, conn),
@@ -262,18 +259,21 @@ impl Driver {
             .publish(ComputationEvent::Coordinator(event));
     }
 
-    /// Too much waits for a peer: it takes it now, or is cut off.
+    /// If too much waits for a peer already, it takes it now or is cut off.
     fn relieve(&mut self, io: &mut Io, conn: ConnId) {
-        self.flush_one(io, conn);
-        let Some(connection) = self.connections.get(&conn) else {
+        let queued = |this: &Self| this.connections.get(&conn).map_or(0, Connection::queued);
+        if queued(self) <= self.max_queued {
             return;
-        };
-        let queued = connection.queued();
-        if queued > self.max_queued {
-            let (_, peer) = connection.ends();
-            self.subscribers
-                .publish(ComputationEvent::PeerNotReading { conn, peer, queued });
-            self.lost(io, conn);
+        }
+        self.flush_one(io, conn);
+        let queued = queued(self);
+        if let Some(connection) = self.connections.get(&conn) {
+            if queued > self.max_queued {
+                let (_, peer) = connection.ends();
+                self.subscribers
+                    .publish(ComputationEvent::PeerNotReading { conn, peer, queued });
+                self.lost(io, conn);
+            }
         }
     }
 

@@ -92,6 +92,7 @@ fn copy_dir(
         let error = io::Error::other(format!("more than {MAX_DEPTH} directories deep"));
         return Err(durable::failed("copy", from)(error).into());
     }
+    go_on()?;
     DirBuilder::new()
         .mode(0o700)
         .create(to)
