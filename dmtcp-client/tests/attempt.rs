@@ -1,14 +1,16 @@
 //! Attempts with native workers: started, killed, restarted, fallen back. No DMTCP needed.
 
+mod late_image;
 mod stepper;
 
 use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, Recovered, RestartFailure};
 use dmtcp_client::process::{Exit, Identity, members};
 use dmtcp_client::server::{ComputationEvent, Event, Server, ServerError};
 use dmtcp_client::set::{CheckpointSet, SetError};
+use late_image::LateImage;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -332,21 +334,10 @@ fn mistakes_are_told_apart() {
     job.attempts(&server);
 }
 
-/// Keeps the sealer of the next round waiting for a writer: this process.
-fn hold_next_image(attempt: &Attempt) -> File {
-    let mut images = fs::read_dir(attempt.images_dir()).unwrap();
-    let mut name = images.next().unwrap().unwrap().path().into_os_string();
-    // It is written aside, to become `.temp`, which becomes the image when all are written.
-    name.push(".temp.temp");
-    File::options()
-        .create(true)
-        .append(true)
-        .open(name)
-        .unwrap()
-}
-
-/// Starts a round and waits until its set is being sealed, which takes until `writer` is closed.
-fn begin_seal(attempt: &Attempt, writer: &File) {
+/// Starts a round and waits until its set is being sealed, which takes until its last image comes.
+fn begin_seal(attempt: &Attempt) -> LateImage {
+    let late = LateImage::join(attempt.computation().addr(), attempt.images_dir());
+    await_running(attempt, 2);
     let events = attempt.computation().events();
     attempt.computation().request_checkpoint().unwrap();
     loop {
@@ -355,17 +346,9 @@ fn begin_seal(attempt: &Attempt, writer: &File) {
             event,
             ComputationEvent::Coordinator(Event::ImagesReported { .. })
         ) {
-            break;
+            return late;
         }
     }
-    let image = fs::read_dir(attempt.images_dir()).unwrap().next().unwrap();
-    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let held = id(writer.metadata().unwrap());
-    assert_eq!(
-        id(image.unwrap().metadata().unwrap()),
-        held,
-        "it writes another file"
-    );
 }
 
 #[test]
@@ -374,15 +357,15 @@ fn stopping_waits_for_the_set_that_is_being_sealed() {
     let attempts = job.attempts(&server);
     let attempt = job.start(&attempts, 1);
     checkpoint(&attempt);
-    let (tmp, writer) = (tmp_of(&attempt), hold_next_image(&attempt));
-    begin_seal(&attempt, &writer);
+    let (tmp, late) = (tmp_of(&attempt), begin_seal(&attempt));
     let exits = thread::scope(|scope| {
         let stopped = scope.spawn(|| attempt.stop(LONG).unwrap());
         // Whoever comes first, the set must be sealed; mostly it is the stopping.
         thread::sleep(Duration::from_millis(100));
-        drop(writer);
+        late.write();
         stopped.join().unwrap()
     });
+    late.gone();
     assert_eq!(exits, [Exit::Code(0)], "it was told to end");
     assert_eq!(
         attempts
@@ -410,8 +393,7 @@ fn a_kill_gives_up_the_set_that_is_being_sealed_and_breaks_none() {
     for (round, end) in (1..).zip(end) {
         let attempt = job.start(&attempts, 1);
         let good = checkpoint(&attempt);
-        let (tmp, writer) = (tmp_of(&attempt), hold_next_image(&attempt));
-        begin_seal(&attempt, &writer);
+        let (tmp, late) = (tmp_of(&attempt), begin_seal(&attempt));
         let begun = Instant::now();
         end(attempt);
         assert!(
@@ -420,7 +402,7 @@ fn a_kill_gives_up_the_set_that_is_being_sealed_and_breaks_none() {
             begun.elapsed()
         );
         job.assert_clean(&tmp);
-        drop(writer);
+        late.gone();
         let recovered = attempts.restart().unwrap();
         assert_eq!(recovered.set.sequence(), good, "round {round}");
     }
