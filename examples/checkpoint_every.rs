@@ -352,6 +352,12 @@ fn tell(log: &Log, event: &ComputationEvent) {
                 worker.program, worker.real_pid
             ));
         }
+        ComputationEvent::Coordinator(Event::PeerMisbehaved { error, .. }) => {
+            log.line(format!("cut off a peer that broke the protocol: {error}"));
+        }
+        ComputationEvent::Coordinator(Event::Refused { reason, .. }) => {
+            log.line(format!("refused a process: {reason:?}"));
+        }
         ComputationEvent::Lagged(count) => log.line(format!("{count} events were missed")),
         _ => {}
     }

@@ -266,13 +266,26 @@ fn a_stall_is_named_and_ended() {
 
 #[test]
 fn a_child_forked_in_a_round_walks_through_it() {
+    walks_through(WorkerState::Running);
+}
+
+/// Stock coordinators refuse it, which ends the whole program: its parent's checkpoint thread had
+/// been faster than the thread that forks.
+#[test]
+fn a_child_announced_in_its_parents_state_walks_through_it() {
+    walks_through(WorkerState::PreSuspend);
+}
+
+fn walks_through(announced: WorkerState) {
     for_each_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 1);
         let id = checkpoint(&mut world);
         workers[0].order(&mut world);
         through_barriers(&mut world, &mut workers, 1);
 
-        let mut child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let mut child = Worker::knock(&mut world, dialect, "here", announced);
+        let listed = world.core.workers().last().unwrap();
+        assert_eq!(listed.state, WorkerState::Running);
         let inbox = child.take(&mut world);
         let [accept, order] = &inbox[..] else {
             panic!("{inbox:?}")

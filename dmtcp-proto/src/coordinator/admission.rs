@@ -98,7 +98,9 @@ impl CoordinatorCore {
         let kind = Kind::NewWorker;
         let forked = match message.state {
             WorkerState::Unknown => false,
-            WorkerState::Running => true,
+            // The process that forks may already know of the next checkpoint: it tells its own
+            // state in its child's name.
+            WorkerState::Running | WorkerState::PreSuspend => true,
             _ => {
                 return Err(DecodeError::Malformed {
                     kind,
@@ -208,7 +210,12 @@ impl CoordinatorCore {
             self.set_interval(hello.interval);
         }
         self.joined += 1;
-        let mut worker = Worker::new(self.joined, message.from, virtual_pid, hello, message.state);
+        let state = match message.state {
+            // Its parent's; a child begins by running.
+            WorkerState::PreSuspend => WorkerState::Running,
+            own => own,
+        };
+        let mut worker = Worker::new(self.joined, message.from, virtual_pid, hello, state);
         worker.passed = self.barriers.count();
         if restarts {
             worker.passed = 0;
