@@ -86,6 +86,47 @@ fn a_restart_waits_for_all_its_processes() {
 }
 
 #[test]
+fn a_restart_is_complete_though_a_process_ends_before_the_last_one_runs() {
+    for_each_dialect(|dialect| {
+        let (mut world, [first, mut second]) = restarting(dialect);
+        let complete = |event: &Event| *event == Event::RestartComplete { peers: 2 };
+        resume_all(&mut world, &mut [first.clone()]);
+        world.hang_up(first.conn);
+        assert!(!world.has_event(complete), "the second has still to run");
+        resume_all(&mut world, core::slice::from_mut(&mut second));
+        assert!(world.has_event(complete));
+        world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        write_images(&mut world, core::slice::from_mut(&mut second));
+        assert_eq!(world.seals.len(), 1, "it can be checkpointed");
+    });
+}
+
+#[test]
+fn a_process_that_ends_before_it_runs_does_not_complete_a_restart() {
+    for_each_dialect(|dialect| {
+        let (mut world, [first, second]) = restarting(dialect);
+        world.hang_up(first.conn);
+        resume_all(&mut world, &mut [second]);
+        assert!(!world.has_event(|event| matches!(event, Event::RestartComplete { .. })));
+    });
+}
+
+/// Two processes behind the last barrier of their restart.
+fn restarting(dialect: Dialect) -> (World, [Worker; 2]) {
+    let mut world = world();
+    let ids = [OLD, UniquePid { pid: 41_000, ..OLD }];
+    let mut workers = ids.map(|id| Worker::restore(&mut world, dialect, id, OLD, 2));
+    for worker in &mut workers {
+        worker.take(&mut world);
+        worker.arrive(&mut world, WorkerState::Restarting, "DMT:Restart");
+    }
+    for worker in &workers {
+        assert!(worker.released(&mut world).is_some());
+    }
+    (world, workers)
+}
+
+#[test]
 fn who_is_turned_away_and_with_which_words() {
     for_each_dialect(|dialect| {
         let mut world = world();

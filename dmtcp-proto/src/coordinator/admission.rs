@@ -274,7 +274,7 @@ impl CoordinatorCore {
         };
         if restarts {
             let expected = hello.peers.max(1);
-            self.restart = Some(Restart { expected });
+            self.restart = Some(Restart { expected, ended: 0 });
             let computation = self.computation.id;
             self.event(Event::RestartStarted {
                 computation,

@@ -93,9 +93,10 @@ pub enum Event {
         /// Processes it will have.
         expected: u32,
     },
-    /// All processes of a restart are connected and running.
+    /// All processes of a restart have come to run. Some may have ended since, as short-lived
+    /// processes do.
     RestartComplete {
-        /// How many they are.
+        /// How many they were.
         peers: u32,
     },
     /// All workers are told to exit: by whoever embeds this coordinator, over the wire, or behind

@@ -204,6 +204,8 @@ struct Computation {
 #[derive(Debug)]
 struct Restart {
     expected: u32,
+    /// Processes that came to run and ended before the last one came to run.
+    ended: u32,
 }
 
 /// Workers have been told to exit.

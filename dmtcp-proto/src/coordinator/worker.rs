@@ -278,17 +278,7 @@ impl CoordinatorCore {
             return;
         }
         self.stuck.clear();
-        let peers = self.roster.peers();
-        if self
-            .restart
-            .as_ref()
-            .is_some_and(|restart| restart.expected == peers)
-        {
-            self.restart = None;
-            self.rested = self.now + self.config.settle_time;
-            self.reset_due();
-            self.event(Event::RestartComplete { peers });
-        }
+        self.complete_restart();
         if self.resuming {
             self.resuming = false;
             self.rested = self.now + self.config.settle_time;
@@ -307,6 +297,18 @@ impl CoordinatorCore {
         self.unpark();
     }
 
+    /// All processes that are left run.
+    fn complete_restart(&mut self) {
+        let peers = self.roster.peers();
+        let complete = |restart: &mut super::Restart| restart.expected == peers + restart.ended;
+        if let Some(restart) = self.restart.take_if(complete) {
+            let peers = restart.expected;
+            self.rested = self.now + self.config.settle_time;
+            self.reset_due();
+            self.event(Event::RestartComplete { peers });
+        }
+    }
+
     /// A worker's connection is gone, whoever ended it.
     pub(super) fn worker_left(&mut self, conn: ConnId) {
         let Some(worker) = self.roster.remove(conn) else {
@@ -316,6 +318,10 @@ impl CoordinatorCore {
         let info = worker.info();
         self.event(Event::WorkerLeft(info.clone()));
         self.lost_in_round(&worker, info);
+        if let Some(restart) = &mut self.restart {
+            // Restored ones run only behind the restart's last barrier, so it did its part.
+            restart.ended += u32::from(worker.state() == WorkerState::Running);
+        }
         if !self.roster.is_empty() {
             self.release_if_met();
             self.settle();
