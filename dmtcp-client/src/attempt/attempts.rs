@@ -112,7 +112,8 @@ impl<'s> Attempts<'s> {
     }
 
     /// How long one try at a restart may take until all processes run. Default: a minute, and a
-    /// second more for each 16 MiB of the set.
+    /// second more for each 16 MiB of the set. A try that hangs once memory is read back is given
+    /// up after ten seconds.
     #[must_use]
     pub fn restart_limit(self, limit: Duration) -> Self {
         Self {

@@ -113,10 +113,13 @@ pub enum RestartFailure {
     #[error(transparent)]
     Start(Box<AttemptError>),
     /// Not all processes were running in time.
-    #[error("after {limit:?} only {running} of {expected} processes were running{}", seen_text(.seen))]
+    #[error("after {waited:.1?} only {running} of {expected} processes were running{}", seen_text(.seen))]
     TimedOut {
-        /// The bound.
-        limit: Duration,
+        /// How long it was waited for: up to [`Attempts::restart_limit`], and no longer than ten
+        /// seconds for each step once memory is read back.
+        ///
+        /// [`Attempts::restart_limit`]: super::Attempts::restart_limit
+        waited: Duration,
         /// Processes that were running.
         running: usize,
         /// Processes of the set.

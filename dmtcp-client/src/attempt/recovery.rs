@@ -181,12 +181,22 @@ impl Confirmation {
         events: &Events,
     ) -> Result<(), RestartFailure> {
         let begun = Instant::now();
+        let mut latest_step = None;
         loop {
             let left = self.limit.saturating_sub(begun.elapsed());
-            if left.is_zero() || attempts.is_interrupted() {
-                return Err(self.timed_out(attempt));
+            let is_stuck = latest_step.is_some_and(|step: Instant| step.elapsed() > STEP_LIMIT);
+            if left.is_zero() || is_stuck || attempts.is_interrupted() {
+                return Err(self.timed_out(attempt, begun.elapsed()));
             }
-            match events.recv_timeout(left.min(CHILD_LOOK)) {
+            let event = events.recv_timeout(left.min(CHILD_LOOK));
+            // Up to this barrier memory is read back, which takes as long as it takes.
+            let is_restored = matches!(&event,
+                Ok(ComputationEvent::Coordinator(Event::BarrierReleased { name, .. }))
+                    if name.as_bytes() == b"DMT:Restart");
+            if is_restored || (latest_step.is_some() && event.is_ok()) {
+                latest_step = Some(Instant::now());
+            }
+            match event {
                 Ok(ComputationEvent::Coordinator(Event::RestartComplete { .. })) => {
                     return Self::look_again(attempt, events);
                 }
@@ -235,7 +245,7 @@ impl Confirmation {
         Ok(status.running && usize::try_from(status.peers) == Ok(self.expected))
     }
 
-    fn timed_out(&self, attempt: &Attempt) -> RestartFailure {
+    fn timed_out(&self, attempt: &Attempt, waited: Duration) -> RestartFailure {
         let workers = attempt.computation().workers().unwrap_or_default();
         let running = workers
             .iter()
@@ -257,7 +267,7 @@ impl Confirmation {
             })
             .collect();
         RestartFailure::TimedOut {
-            limit: self.limit,
+            waited,
             running,
             expected: self.expected,
             seen,
@@ -272,5 +282,8 @@ fn start(error: AttemptError) -> RestartFailure {
 /// [`Attempts::restart_limit`], where it is not given.
 const LEAST_LIMIT: Duration = Duration::from_secs(60);
 const BYTES_PER_SECOND: u64 = 16 << 20;
+/// Once memory is read back, a restart that hangs shows no next step. One that does not takes
+/// milliseconds for each.
+const STEP_LIMIT: Duration = Duration::from_secs(10);
 /// How often it is looked whether a process has ended, which the coordinator may not see.
 const CHILD_LOOK: Duration = Duration::from_millis(50);
