@@ -13,6 +13,7 @@ mod barrier;
 mod commands;
 mod config;
 mod event;
+mod interface;
 mod roster;
 mod round;
 mod store;
@@ -20,10 +21,10 @@ mod worker;
 
 pub use config::CoordinatorConfig;
 pub use event::{Event, ImageReport, RoundError};
+pub use interface::{Input, Output, Outputs};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
@@ -33,9 +34,9 @@ use self::commands::Prefixes;
 use self::roster::Roster;
 use self::round::Round;
 use self::store::Store;
-use crate::command::{Command, Reply, Status, WorkerInfo};
+use crate::command::{Status, WorkerInfo};
 use crate::dialect::{Candidates, Dialect};
-use crate::error::{CommandError, DecodeError};
+use crate::error::DecodeError;
 use crate::ids::{ConnId, RequestId, UniquePid};
 use crate::interval::Interval;
 use crate::kind::Kind;
@@ -43,106 +44,6 @@ use crate::message::{Body, Message};
 use crate::text::Text;
 use crate::time::Instant;
 use crate::wire::{Decoder, Frame, encode};
-
-/// Something that happened, for the core to act on.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "made by drivers")]
-pub enum Input<'a> {
-    /// A peer connected.
-    Opened {
-        /// A number never used before.
-        conn: ConnId,
-        /// Where it comes from.
-        peer: SocketAddr,
-    },
-    /// Bytes arrived.
-    Received {
-        /// The connection.
-        conn: ConnId,
-        /// What arrived; any split.
-        bytes: &'a [u8],
-    },
-    /// The connection ended, for whatever reason. Not needed after [`Output::Close`].
-    Closed {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// The embedding program asks for something. Answered by exactly one [`Output::Reply`].
-    Request {
-        /// A number never used before.
-        id: RequestId,
-        /// What it asks for.
-        command: Command,
-    },
-    /// The embedding program no longer waits for the answer. The command goes on.
-    Forget {
-        /// The request.
-        id: RequestId,
-    },
-    /// The answer to [`Output::Seal`].
-    Sealed {
-        /// Number of the round.
-        round: u64,
-        /// Whether the set is complete on disk; otherwise why not, in words.
-        result: Result<(), String>,
-    },
-    /// [`CoordinatorCore::next_timeout`] has passed. Harmless at any other time.
-    Timeout,
-}
-
-/// Work for the driver, to be done in order.
-///
-/// Exhaustive on purpose: a driver that forgets one must not compile.
-#[derive(Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a driver that forgets one must not compile"
-)]
-pub enum Output {
-    /// Send these bytes.
-    Transmit {
-        /// The connection.
-        conn: ConnId,
-        /// One or more whole messages.
-        bytes: Bytes,
-    },
-    /// Close the connection once everything before is sent.
-    Close {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// The answer to a request.
-    Reply {
-        /// The request.
-        id: RequestId,
-        /// The answer.
-        result: Result<Reply, CommandError>,
-    },
-    /// Make a set of these images, then hand in [`Input::Sealed`].
-    Seal {
-        /// Number of the round.
-        round: u64,
-        /// The computation, with the round's generation.
-        computation: UniquePid,
-        /// One report for each worker of the round.
-        images: Vec<ImageReport>,
-    },
-    /// Send SIGKILL to this worker's process, if it is on this host and still the same process:
-    /// no message can free it (a peer died inside DMTCP's own process-shared barrier).
-    ///
-    /// Comes before the end of the worker is told, by [`Output::Close`] and
-    /// [`Event::WorkerLeft`].
-    KillProcess {
-        /// The worker's connection.
-        conn: ConnId,
-        /// The worker.
-        worker: WorkerInfo,
-    },
-    /// News.
-    Event(Event),
-    /// The coordinator was asked to end: stop listening once everything before is sent.
-    Stop,
-}
 
 /// The coordinator's side of the protocol for one computation.
 ///
@@ -289,9 +190,7 @@ impl CoordinatorCore {
             Input::Timeout => {}
         }
         self.check_time();
-        Outputs {
-            queue: &mut self.outputs,
-        }
+        Outputs::new(&mut self.outputs)
     }
 
     /// When [`Input::Timeout`] is due; `None`: not before another input.
@@ -524,20 +423,3 @@ const MAX_PARKED_BYTES: usize = 64 << 10;
 
 /// The largest payload of a first message: host and program name.
 const MAX_HELLO: usize = 64 << 10;
-
-/// What to do, in order. Borrows the core, so the next input waits until this is gone.
-///
-/// What is left here when it is dropped comes first the next time.
-#[must_use = "outputs left here are only acted on after the next input"]
-#[derive(Debug)]
-pub struct Outputs<'a> {
-    queue: &'a mut VecDeque<Output>,
-}
-
-impl Iterator for Outputs<'_> {
-    type Item = Output;
-
-    fn next(&mut self) -> Option<Output> {
-        self.queue.pop_front()
-    }
-}

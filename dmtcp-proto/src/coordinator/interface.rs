@@ -1,0 +1,135 @@
+//! What a driver hands in, and what it has to do.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+
+use super::event::{Event, ImageReport};
+use crate::command::{Command, Reply, WorkerInfo};
+use crate::error::CommandError;
+use crate::ids::{ConnId, RequestId, UniquePid};
+
+/// Something that happened, for the core to act on.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "made by drivers")]
+pub enum Input<'a> {
+    /// A peer connected.
+    Opened {
+        /// A number never used before.
+        conn: ConnId,
+        /// Where it comes from.
+        peer: SocketAddr,
+    },
+    /// Bytes arrived.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// What arrived; any split.
+        bytes: &'a [u8],
+    },
+    /// The connection ended, for whatever reason. Not needed after [`Output::Close`].
+    Closed {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// The embedding program asks for something. Answered by exactly one [`Output::Reply`].
+    Request {
+        /// A number never used before.
+        id: RequestId,
+        /// What it asks for.
+        command: Command,
+    },
+    /// The embedding program no longer waits for the answer. The command goes on.
+    Forget {
+        /// The request.
+        id: RequestId,
+    },
+    /// The answer to [`Output::Seal`].
+    Sealed {
+        /// Number of the round.
+        round: u64,
+        /// Whether the set is complete on disk; otherwise why not, in words.
+        result: Result<(), String>,
+    },
+    /// [`CoordinatorCore::next_timeout`] has passed. Harmless at any other time.
+    Timeout,
+}
+
+/// Work for the driver, to be done in order.
+///
+/// Exhaustive on purpose: a driver that forgets one must not compile.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that forgets one must not compile"
+)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// The connection.
+        conn: ConnId,
+        /// One or more whole messages.
+        bytes: Bytes,
+    },
+    /// Close the connection once everything before is sent.
+    Close {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// The answer to a request.
+    Reply {
+        /// The request.
+        id: RequestId,
+        /// The answer.
+        result: Result<Reply, CommandError>,
+    },
+    /// Make a set of these images, then hand in [`Input::Sealed`].
+    Seal {
+        /// Number of the round.
+        round: u64,
+        /// The computation, with the round's generation.
+        computation: UniquePid,
+        /// One report for each worker of the round.
+        images: Vec<ImageReport>,
+    },
+    /// Send SIGKILL to this worker's process, if it is on this host and still the same process:
+    /// no message can free it (a peer died inside DMTCP's own process-shared barrier).
+    ///
+    /// Comes before the end of the worker is told, by [`Output::Close`] and
+    /// [`Event::WorkerLeft`].
+    KillProcess {
+        /// The worker's connection.
+        conn: ConnId,
+        /// The worker.
+        worker: WorkerInfo,
+    },
+    /// News.
+    Event(Event),
+    /// The coordinator was asked to end: stop listening once everything before is sent.
+    Stop,
+}
+
+/// What to do, in order. Borrows the core, so the next input waits until this is gone.
+///
+/// What is left here when it is dropped comes first the next time.
+#[must_use = "outputs left here are only acted on after the next input"]
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    queue: &'a mut VecDeque<Output>,
+}
+
+impl<'a> Outputs<'a> {
+    pub(super) fn new(queue: &'a mut VecDeque<Output>) -> Self {
+        Self { queue }
+    }
+}
+
+impl Iterator for Outputs<'_> {
+    type Item = Output;
+
+    fn next(&mut self) -> Option<Output> {
+        self.queue.pop_front()
+    }
+}
