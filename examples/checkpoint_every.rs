@@ -409,22 +409,24 @@ fn stop(
             Ok(Err(error)) => error,
             Err(_) => return Err("the thread of the last checkpoint panicked".into()),
         };
-        if let Some(exits) = attempt.finished()? {
-            let exit = exits.first().copied().unwrap_or(Exit::Code(0));
-            return Ok(Stopped::Finished(exit));
+        // Nothing has been asked of the program: another one is under way, or a process is just
+        // starting or ending.
+        let untouched = matches!(error, ServerError::Busy { .. } | ServerError::NotRunning);
+        let exits = attempt.finished()?;
+        match exits.and_then(|exits| exits.first().copied()) {
+            // What is told to exit behind a checkpoint exits with 0: that is not its own end.
+            Some(exit) if untouched || exit != Exit::Code(0) => {
+                return Ok(Stopped::Finished(exit));
+            }
+            _ => {}
         }
-        match error {
-            // Another one is under way, or a process is just starting or ending.
-            ServerError::Busy { .. } | ServerError::NotRunning => {
-                if at_once() {
-                    attempt.kill()?;
-                    return Ok(Stopped::Code(TRY_AGAIN));
-                }
-            }
-            error => {
-                log.line(format!("no last checkpoint: {}", chain(&error)));
-                break TRY_AGAIN;
-            }
+        if !untouched {
+            log.line(format!("no last checkpoint: {}", chain(&error)));
+            break TRY_AGAIN;
+        }
+        if at_once() {
+            attempt.kill()?;
+            return Ok(Stopped::Code(TRY_AGAIN));
         }
     };
     attempt.stop(Duration::from_secs(5))?;
