@@ -17,8 +17,6 @@ use std::{
 pub const WORKERS: u64 = 3;
 /// Terms of the series.
 pub const TERMS: u64 = 9_000;
-/// Makes the run long enough to be killed in the middle of it.
-const PACE: Duration = Duration::from_millis(2);
 
 /// What a worker must not lose: all of it stands in its image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +54,12 @@ pub fn expected() -> u64 {
     (0..TERMS).map(term).fold(0, u64::wrapping_add)
 }
 
-/// The body of one worker process.
+/// The body of one worker process, which rests for `pace` behind each term.
 ///
 /// # Errors
 ///
 /// As [`Worker::join`] and [`Worker::safe_point`], and when a file in `dir` cannot be written.
-pub fn worker(index: u64, dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
+pub fn worker(index: u64, dir: &Path, pace: Duration) -> Result<(), Box<dyn std::error::Error>> {
     let mut worker = Worker::join(Options::from_env()?)?;
     let restored: Option<Share> = worker.restore()?;
     let mut share = restored.unwrap_or(Share {
@@ -80,7 +78,7 @@ pub fn worker(index: u64, dir: &Path) -> Result<(), Box<dyn std::error::Error>> 
         share.sum = share.sum.wrapping_add(term(share.next));
         share.next += WORKERS;
         put(&file, DONE, share.next / WORKERS)?;
-        thread::sleep(PACE);
+        thread::sleep(pace);
         worker.safe_point(&share)?;
     }
     put(&file, RESULT, share.sum)?;
