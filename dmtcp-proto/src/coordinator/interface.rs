@@ -53,7 +53,7 @@ pub enum Input<'a> {
         /// Whether the set is complete on disk; otherwise why not, in words.
         result: Result<(), String>,
     },
-    /// [`CoordinatorCore::next_timeout`] has passed. Harmless at any other time.
+    /// [`CoordinatorCore::next_timeout`](super::CoordinatorCore::next_timeout) has passed. Harmless at any other time.
     Timeout,
 }
 
