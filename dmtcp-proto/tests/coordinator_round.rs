@@ -784,3 +784,29 @@ fn a_fork_does_not_wait_for_the_seal() {
         assert_eq!(world.reply(id), done(2, 2));
     });
 }
+
+/// A set that lacks a program which was just being started would pass for a complete one.
+#[test]
+fn no_round_begins_before_all_launched_programs_have_joined() {
+    for_each_dialect(|dialect| {
+        let config = CoordinatorConfig::default()
+            .launches(2)
+            .interval(Interval::Every(Duration::from_secs(1)));
+        let mut world = World::new(config);
+        let first = Worker::launch(&mut world, dialect);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        child.take(&mut world);
+        child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
+        assert!(!world.core.status().running);
+        let early = checkpoint(&mut world);
+        assert_eq!(world.reply(early), Some(Err(CommandError::NotRunning)));
+        world.wait(Duration::from_secs(10));
+        assert!(
+            first.take(&mut world).is_empty(),
+            "not by the interval either"
+        );
+        Worker::launch(&mut world, dialect);
+        assert!(world.core.status().running);
+        assert!(first.order(&mut world).peers == 3);
+    });
+}

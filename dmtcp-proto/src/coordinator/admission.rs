@@ -210,6 +210,9 @@ impl CoordinatorCore {
             self.set_interval(hello.interval);
         }
         self.joined += 1;
+        if !restarts && message.state == WorkerState::Unknown {
+            self.launched = self.launched.saturating_add(1);
+        }
         let state = match message.state {
             // Its parent's; a child begins by running.
             WorkerState::PreSuspend => WorkerState::Running,

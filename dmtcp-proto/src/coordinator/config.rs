@@ -22,6 +22,10 @@ pub struct CoordinatorConfig {
     pub identity: UniquePid,
     /// Periodic checkpoints. Default: never.
     pub interval: Interval,
+    /// Programs that are being launched: until so many have joined, the computation does not count
+    /// as running and no round begins, whoever asks. Otherwise a set could lack those that are
+    /// still on their way. Children and restored processes do not count. Default: 0.
+    pub launches: u32,
     /// Workers exit behind every checkpoint. Default: no.
     pub kill_after_checkpoint: bool,
     /// Whether a round waits for [`Input::Sealed`](super::Input::Sealed) before anybody is told
@@ -55,6 +59,7 @@ impl Default for CoordinatorConfig {
         Self {
             identity: UniquePid::NULL,
             interval: Interval::Never,
+            launches: 0,
             kill_after_checkpoint: false,
             seal: true,
             advertised_ip: [127, 0, 0, 1],
@@ -80,6 +85,12 @@ impl CoordinatorConfig {
     #[must_use]
     pub fn interval(self, interval: Interval) -> Self {
         Self { interval, ..self }
+    }
+
+    /// The same for so many programs that are being launched.
+    #[must_use]
+    pub fn launches(self, launches: u32) -> Self {
+        Self { launches, ..self }
     }
 
     /// The same with or without waiting for seals.

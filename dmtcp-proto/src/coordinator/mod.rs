@@ -69,6 +69,8 @@ pub struct CoordinatorCore {
     unparking: bool,
     roster: Roster,
     joined: u64,
+    /// Of them, programs that were launched.
+    launched: u32,
     computation: Computation,
     barriers: Barriers,
     rounds: u64,
@@ -155,6 +157,7 @@ impl CoordinatorCore {
             unparking: false,
             roster: Roster::default(),
             joined: 0,
+            launched: 0,
             computation: Computation::default(),
             barriers: Barriers::default(),
             rounds: 0,
@@ -214,11 +217,12 @@ impl CoordinatorCore {
     /// Peers, running or not, interval.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::new(
-            self.roster.peers(),
-            self.roster.all_running(),
-            self.interval,
-        )
+        Status::new(self.roster.peers(), self.all_running(), self.interval)
+    }
+
+    /// All workers run, and none is still on its way here.
+    fn all_running(&self) -> bool {
+        self.roster.all_running() && self.launched >= self.config.launches
     }
 
     /// Every worker, in the order in which they joined.

@@ -73,7 +73,7 @@ impl Round {
 impl CoordinatorCore {
     /// Whether a round can begin now.
     pub(super) fn can_start(&self) -> bool {
-        self.roster.all_running()
+        self.all_running()
             && self.round.is_none()
             && !self.resuming
             && self.restart.is_none()
