@@ -76,7 +76,10 @@ fn run_program(
         }
     };
     let signals = Signals::start()?;
-    let dir = options.dir.clone().unwrap_or_else(|| default_dir(&program));
+    let dir = options
+        .dir
+        .clone()
+        .unwrap_or_else(|| default_dir(&program, &args));
     let files = JobFiles::of(&dir, &program, &args);
     if let Some(other) = files.other_command()? {
         eprintln!(
@@ -124,11 +127,7 @@ fn run_program(
                 .gzip(options.gzip)
                 .stdin(Stream::Null);
             let attempt = attempts.start([Program::from(launch)])?;
-            log.line(format!(
-                "started {} on port {}",
-                program.to_string_lossy(),
-                attempt.computation().port()
-            ));
+            log.line(format!("started {}", program.to_string_lossy()));
             attempt
         }
         Err(AttemptError::Interrupted) => {
@@ -141,9 +140,10 @@ fn run_program(
         }
     };
     log.line(format!(
-        "a checkpoint every {} in {}; Ctrl-C: one last one, then stop",
+        "a checkpoint every {} in {}, port {}; Ctrl-C: one last one, then stop",
         seconds(interval),
-        dir.display()
+        dir.display(),
+        attempt.computation().port()
     ));
 
     match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
@@ -264,9 +264,20 @@ fn stop(
 /// Schedulers kill long before.
 const LAST_LIMIT: Duration = Duration::from_secs(3600);
 
-fn default_dir(program: &OsString) -> PathBuf {
+/// Named after the whole command line, so that two programs of one interpreter do not collide.
+fn default_dir(program: &OsString, args: &[OsString]) -> PathBuf {
     let name = Path::new(program).file_name().unwrap_or(program);
-    let mut dir = OsString::from("checkpoint_every-");
-    dir.push(name);
-    dir.into()
+    let mut dir = format!("checkpoint_every-{}", name.to_string_lossy());
+    for arg in args {
+        dir.push('_');
+        dir.push_str(&arg.to_string_lossy());
+    }
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    dir.chars().map(plain).take(120).collect::<String>().into()
 }

@@ -15,7 +15,7 @@
 //! - To be checkpointed without DMTCP: [`native`].
 //! - To look at what was kept: [`set`] and [`image`].
 //!
-//! The protocol itself is in [`dmtcp_proto`]. Every call that waits has a deadline, or says that
+//! The protocol itself is in `dmtcp-proto`. Every call that waits has a deadline, or says that
 //! it has none. Linux only.
 #![forbid(unsafe_code)]
 
@@ -44,3 +44,6 @@ pub use invocation::{Messages, StartError};
 pub use launch::Launch;
 pub use restart::Restart;
 pub use tools::{Looked, Release, Tools, ToolsError};
+
+// What calls here take and give, so that most programs need no other crate.
+pub use dmtcp_proto::{Dialect, Interval, Status, UniquePid, WorkerInfo, WorkerState};

@@ -502,3 +502,45 @@ fn what_a_killed_owner_left_is_ended_before_the_job_goes_on() {
     attempt.stop(LONG).unwrap();
     job.assert_clean(&tmp);
 }
+
+/// A set that lacks one of them would pass for a complete one.
+#[test]
+fn no_checkpoint_begins_before_every_program_has_joined() {
+    let job = Job::new();
+    let server = Server::start().unwrap();
+    let attempts = job.attempts(&server);
+    let attempt = attempts.start(job.programs(4)).unwrap();
+    // Asked for from the first moment on, it is refused until all four are there.
+    let sealed = loop {
+        match attempt.computation().checkpoint(LONG) {
+            Err(ServerError::NotRunning) => thread::yield_now(),
+            outcome => break outcome.unwrap(),
+        }
+    };
+    assert_eq!(sealed.images.len(), 4);
+    attempt.kill().unwrap();
+}
+
+#[test]
+fn waiting_for_programs_that_end_is_not_waiting_for_the_limit() {
+    let job = Job::new();
+    let server = Server::start().unwrap();
+    let attempts = job.attempts(&server);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exit 3"]);
+    let attempt = attempts.start([Program::from(shell)]).unwrap();
+    let begun = Instant::now();
+    let error = attempt
+        .wait_until_running(Duration::from_secs(600))
+        .unwrap_err();
+    assert!(
+        matches!(&error, AttemptError::Ended { exits } if exits[..] == [Exit::Code(3)]),
+        "{error:?}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(300));
+    attempt.kill().unwrap();
+
+    let attempt = attempts.start(job.programs(2)).unwrap();
+    assert_eq!(attempt.wait_until_running(LONG).unwrap().peers, 2);
+    attempt.kill().unwrap();
+}

@@ -48,10 +48,14 @@ the newest checkpoint set when the same command is given again. Ctrl-C or SIGTER
 takes one last checkpoint and stops with exit code 85.
 
   --interval TIME   10, 10s, 5m or 1h      (default: 1s built in, 60s otherwise)
-  --dir DIR         where sets are kept    (default: ./checkpoint_every-PROGRAM)
+  --dir DIR         where sets are kept    (default: ./checkpoint_every-PROGRAM_ARGS)
   --keep N          sets to keep, 0: all   (default: 3)
   --no-gzip         larger images, faster
-  --dmtcp-bin DIR   DMTCP's programs       (default: DMTCP_BIN, then PATH)";
+  --dmtcp-bin DIR   DMTCP's programs       (default: DMTCP_BIN, then PATH)
+
+Exit code: the program's own, or 128+n if signal n ended it; 85 stopped with a
+complete set, run it again; 75 stopped without a new one, try again; 170 could
+not be started; 171 could not be restarted; 2 wrong use, or no DMTCP.";
 
 impl Options {
     fn new() -> Self {

@@ -124,7 +124,7 @@ fn prune(log: &Log, store: &SetStore, keep: usize) {
 pub fn tell(log: &Log, event: &ComputationEvent) {
     match event {
         ComputationEvent::Coordinator(Event::CheckpointStarted { round, workers, .. }) => {
-            log.line(format!("checkpoint {round} of {workers} processes …"));
+            log.line(format!("checkpoint {round}: {workers} processes …"));
         }
         ComputationEvent::Coordinator(Event::CheckpointFailed { round, reason, .. }) => {
             log.line(format!("checkpoint {round} FAILED: {reason}"));

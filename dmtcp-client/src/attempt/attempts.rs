@@ -38,7 +38,7 @@ use crate::{
 /// let tools = Tools::find(None)?;
 /// let attempts = Attempts::open(&server, "state".as_ref())?.tools(tools.clone());
 /// let attempt = attempts.start([Launch::new(&tools, "./simulate").into()])?;
-/// attempt.computation().wait_until_running(None, Duration::from_secs(60))?;
+/// attempt.wait_until_running(Duration::from_secs(60))?;
 /// let set = attempt.computation().checkpoint(Duration::from_secs(600))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -159,12 +159,16 @@ impl<'s> Attempts<'s> {
         &self,
         programs: impl IntoIterator<Item = Program>,
     ) -> Result<Attempt, AttemptError> {
-        let mut programs = programs.into_iter().peekable();
-        if programs.peek().is_none() {
+        let programs: Vec<Program> = programs.into_iter().collect();
+        if programs.is_empty() {
             return Err(AttemptError::NoProgram);
         }
-        let mut attempt = self.prepare(None)?;
-        match programs.try_for_each(|program| self.launch(program, &mut attempt)) {
+        let launches = u32::try_from(programs.len()).unwrap_or(u32::MAX);
+        let mut attempt = self.prepare(None, launches)?;
+        match programs
+            .into_iter()
+            .try_for_each(|program| self.launch(program, &mut attempt))
+        {
             Ok(()) => Ok(attempt),
             Err(error) => {
                 attempt.kill()?;
@@ -207,7 +211,11 @@ impl<'s> Attempts<'s> {
     }
 
     /// A coordinator and a place to work for one more attempt, without processes.
-    pub(super) fn prepare(&self, parent: Option<u64>) -> Result<Attempt, AttemptError> {
+    pub(super) fn prepare(
+        &self,
+        parent: Option<u64>,
+        launches: u32,
+    ) -> Result<Attempt, AttemptError> {
         let turn = Turn::take(&self.turn).ok_or(AttemptError::StillRunning)?;
         let dir = AttemptDir::create(&attempts_dir(&self.dir))?;
         let tmp = ComputationTmp::create()?;
@@ -220,7 +228,9 @@ impl<'s> Attempts<'s> {
             limit: self.seal_limit,
             abandoned: Arc::clone(&abandoned),
         };
-        let coordinator = CoordinatorConfig::default().interval(self.interval);
+        let coordinator = CoordinatorConfig::default()
+            .interval(self.interval)
+            .launches(launches);
         let config = ComputationConfig::default()
             .coordinator(coordinator)
             .sealer(sealer);

@@ -44,6 +44,13 @@ pub enum AttemptError {
     /// The caller set the flag of [`Attempts::interrupted_by`](super::Attempts::interrupted_by).
     #[error("the restart was interrupted")]
     Interrupted,
+    /// The programs ended before all of them were running. What they wrote to standard error says
+    /// why; [`FAIL_CODE`](crate::process::FAIL_CODE) is a failure of DMTCP itself.
+    #[error("the programs ended before all of them were running: {}", exits_text(.exits))]
+    Ended {
+        /// How, in the order in which they were started.
+        exits: Vec<Exit>,
+    },
     /// The store of sets.
     #[error(transparent)]
     Set(#[from] SetError),
@@ -136,6 +143,11 @@ pub enum RestartFailure {
     /// The coordinator ended: somebody told it to quit.
     #[error("the coordinator was ended before all processes were running")]
     CoordinatorEnded,
+}
+
+fn exits_text(exits: &[Exit]) -> String {
+    let texts: Vec<String> = exits.iter().map(Exit::to_string).collect();
+    texts.join(", ")
 }
 
 fn refused_text(refused: &[SetError]) -> String {

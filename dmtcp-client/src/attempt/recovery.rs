@@ -93,7 +93,7 @@ impl Attempts<'_> {
         if images.iter().any(|image| image.kind == ImageKind::Dmtcp) {
             self.tools_for_dmtcp()?;
         }
-        let mut attempt = self.prepare(Some(set.sequence()))?;
+        let mut attempt = self.prepare(Some(set.sequence()), 0)?;
         let events = attempt.computation().events();
         let tried = self
             .spawn(set, &mut attempt)

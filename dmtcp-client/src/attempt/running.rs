@@ -9,8 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dmtcp_proto::Status;
+
 use super::{AttemptError, directory::AttemptDir};
 use crate::{
+    deadline::Deadline,
     process::{Child, ComputationTmp, Exit, ProcessError, Signal, kill_members},
     server::{Computation, ServerError},
 };
@@ -121,6 +124,30 @@ impl Attempt {
         Ok(exits)
     }
 
+    /// Waits until all programs that were started, and all their children, run. No checkpoint
+    /// begins before, whoever asks for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AttemptError::Ended`] when the programs end instead; [`AttemptError::Server`] with
+    /// [`TimedOut`](ServerError::TimedOut) when `limit` is over.
+    pub fn wait_until_running(&self, limit: Duration) -> Result<Status, AttemptError> {
+        let deadline = Deadline::after(limit);
+        loop {
+            let slice = deadline.left().min(CHILD_LOOK);
+            match self.computation.wait_until_running(None, slice) {
+                Err(ServerError::TimedOut { .. }) if !deadline.left().is_zero() => {}
+                Err(ServerError::TimedOut { what, .. }) => {
+                    return Err(ServerError::TimedOut { what, limit }.into());
+                }
+                outcome => return Ok(outcome?),
+            }
+            if let Some(exits) = self.finished()? {
+                return Err(AttemptError::Ended { exits });
+            }
+        }
+    }
+
     /// Whether no worker is connected.
     fn is_deserted(&self) -> Result<bool, AttemptError> {
         match self.computation.status() {
@@ -222,3 +249,6 @@ impl Drop for Attempt {
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// Any longer time is "for ever", and would not fit into the system's clock.
 const LONGEST: Duration = Duration::from_secs(1 << 30);
+
+/// How often it is looked whether the programs have ended, which the coordinator may not see.
+const CHILD_LOOK: Duration = Duration::from_millis(50);

@@ -29,8 +29,7 @@ use crate::deadline::Deadline;
 /// A handle to a running coordinator: cheap to clone, one connection a question.
 ///
 /// ```no_run
-/// use dmtcp_client::coordinator::Coordinator;
-/// use dmtcp_proto::Dialect;
+/// use dmtcp_client::{Dialect, coordinator::Coordinator};
 /// use std::time::Duration;
 ///
 /// let coordinator = Coordinator::from_env(Dialect::V5)?;
@@ -40,7 +39,12 @@ use crate::deadline::Deadline;
 /// # Ok::<(), dmtcp_client::coordinator::Error>(())
 /// ```
 ///
-/// The dialect must be the coordinator's own. There is no question that is safe in every
+/// An embedded coordinator of this library ([`server`](crate::server)) answers in every dialect, and
+/// what it checkpoints for a caller from outside, stock `dmtcp_command` included, is sealed as any
+/// other round. Its port is [`Computation::port`](crate::server::Computation::port); the embedding
+/// program hands it on.
+///
+/// For a stock coordinator the dialect must be its own. There is no question that is safe in every
 /// dialect: asked in `V5`, a coordinator of 3.0.0 to 3.2.0 ends, and its computation with it.
 #[derive(Clone, Debug)]
 pub struct Coordinator {

@@ -21,6 +21,11 @@
 //! }
 //! ```
 //!
+//! The other half starts it, as many times as the computation has processes:
+//! [`Program::Native`](crate::attempt::Program::Native) in
+//! [`Attempts::start`](crate::attempt::Attempts::start), or [`Options::to_env`] for a coordinator
+//! elsewhere. Started by hand, without either, it says that nobody launched it.
+//!
 //! It works under our coordinator and under a stock one, alone and beside unmodified DMTCP
 //! processes with the default plugins: the barriers are the same. It needs no DMTCP.
 //!
