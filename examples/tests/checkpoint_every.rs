@@ -317,11 +317,15 @@ fn what_is_no_end_of_the_program_is_not_taken_for_one() {
 
         // Killed through its coordinator, the program exits with 0.
         let run = job.counter("killed");
-        run.await_log("on port ");
+        run.await_log(", port ");
         job.await_count(1);
         let log = run.log();
-        let port = log.split_once("on port ").unwrap().1;
-        let port = port.split_whitespace().next().unwrap().to_owned();
+        let port = log.split_once(", port ").unwrap().1;
+        let port = port
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap()
+            .to_owned();
         let dmtcp_command = |option: &str| {
             let mut command = Command::new(Path::new(&job.bin).join("dmtcp_command"));
             command.args(["-h", "127.0.0.1", "-p", &port, option]);
