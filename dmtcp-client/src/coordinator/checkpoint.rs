@@ -94,7 +94,7 @@ impl Coordinator {
         let mut armed = false;
         loop {
             let workers = match self.wait_until_running(deadline) {
-                Err(_) if armed && deadline.has_passed() => {
+                Err(Error::CheckpointTimedOut { .. } | Error::TimedOut { .. }) if armed => {
                     return Err(Error::RefusedButArmed { addr: self.addr });
                 }
                 outcome => outcome?,
@@ -118,6 +118,9 @@ impl Coordinator {
                     // This library's coordinator, the one that names its computation, forgets it.
                     armed = call.computation().is_none();
                     deadline.pause(RETRY);
+                }
+                Err(Error::TimedOut { .. }) if armed => {
+                    return Err(Error::RefusedButArmed { addr: self.addr });
                 }
                 Err(Error::TimedOut { .. }) => {
                     let watch = RoundWatch::new(Ending::Exit, workers);
