@@ -21,8 +21,8 @@ use std::sync::{Mutex, MutexGuard};
 /// ```no_run
 /// use dmtcp_client::set::{ImageReport, SealRequest, SetStore};
 /// use std::time::{Duration, Instant};
-/// # fn round() -> (dmtcp_proto::UniquePid, Vec<ImageReport>) { unimplemented!() }
-/// let (computation, images) = round();
+/// # let (computation, images) = (dmtcp_proto::UniquePid::NULL, Vec::<ImageReport>::new());
+/// // `computation` and `images` are what the round's workers reported.
 /// let store = SetStore::open("state".as_ref())?;
 /// store.sweep()?;
 /// let deadline = Instant::now() + Duration::from_secs(60);

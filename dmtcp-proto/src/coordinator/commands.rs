@@ -244,7 +244,7 @@ impl CoordinatorCore {
         match &self.round {
             Some(round) => CommandError::Busy {
                 round: round.number,
-                generation: round.generation,
+                generation: round.computation.generation,
             },
             None if self.resuming => CommandError::Busy {
                 round: self.rounds,

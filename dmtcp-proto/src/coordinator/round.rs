@@ -20,9 +20,8 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) number: u64,
-    pub(super) generation: u32,
-    /// With the generation.
-    computation: UniquePid,
+    /// With the round's generation, which the computation takes on when the round begins.
+    pub(super) computation: UniquePid,
     pub(super) then_exit: bool,
     pub(super) askers: Vec<Asker>,
     pub(super) reports: Vec<ImageReport>,
@@ -89,7 +88,6 @@ impl CoordinatorCore {
         let generation = self.computation.id.generation.wrapping_add(1);
         self.round = Some(Round {
             number: self.rounds,
-            generation,
             computation: self.computation.id.with_generation(generation),
             then_exit,
             askers: asker.into_iter().collect(),
@@ -116,8 +114,9 @@ impl CoordinatorCore {
         round.phase = Phase::Open;
         round.missing = missing;
         round.progress = now;
-        let (number, generation, then_exit) = (round.number, round.generation, round.then_exit);
-        self.computation.id.generation = generation;
+        let (number, computation, then_exit) = (round.number, round.computation, round.then_exit);
+        let generation = computation.generation;
+        self.computation.id = computation;
         self.barriers.reset();
         for worker in self.roster.iter_mut() {
             worker.passed = 0;
@@ -173,13 +172,13 @@ impl CoordinatorCore {
             return;
         };
         let Round {
-            generation,
             then_exit,
             askers,
             reports,
             computation,
             ..
         } = round;
+        let generation = computation.generation;
         match result {
             Ok(()) => {
                 let peers = u32::try_from(reports.len()).unwrap_or(u32::MAX);
@@ -228,8 +227,8 @@ impl CoordinatorCore {
             return;
         };
         round.phase = Phase::Failed;
-        let (number, generation) = (round.number, round.generation);
-        let computation = round.computation;
+        let (number, computation) = (round.number, round.computation);
+        let generation = computation.generation;
         let askers = core::mem::take(&mut round.askers);
         round.reports = Vec::new();
         let message = reason.to_string();
