@@ -17,8 +17,11 @@ pub enum Verb {
     List,
     /// Start a checkpoint; the answer comes at once.
     Checkpoint,
-    /// 3.0.0: the next checkpoint command's answer shall wait for the end. Refused from 3.1.0 on.
+    /// Up to 3.0.0: the next checkpoint command's answer shall wait for the end. Refused from 3.1.0
+    /// on.
     BlockingPrefix,
+    /// 2.x: the workers are killed behind the next checkpoint.
+    KillingPrefix,
     /// Checkpoint; the answer comes at the end.
     BlockingCheckpoint,
     /// Checkpoint; the workers exit behind it.
@@ -31,6 +34,12 @@ pub enum Verb {
     Quit,
     /// Print help on the coordinator's terminal.
     Help,
+    /// 2.5.1 to 2.6.0: where images go.
+    GetCheckpointDir,
+    /// 2.5.1 to 2.6.0: which components of the workers log.
+    SetLogMask,
+    /// 2.x: a blank, which does nothing.
+    Nothing,
     /// A number that this dialect does not define.
     Unknown(u32),
 }

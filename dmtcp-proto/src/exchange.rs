@@ -247,8 +247,8 @@ impl Exchange {
             _ => Interval::Unchanged,
         };
         let command = UserCommand {
-            verb: self.verb,
             interval,
+            ..UserCommand::new(self.verb)
         };
         let message = Message::new(self.from, Body::UserCommand(command));
         let mut bytes = BytesMut::new();

@@ -1,5 +1,7 @@
 //! Kinds of message, whatever number their dialect gives them.
 
+use crate::phase::Phase;
+
 /// What a message is. Numbers live in the dialect tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -32,6 +34,12 @@ pub enum Kind {
     CheckpointDir,
     /// Worker: images go there from now on.
     SetCheckpointDir,
+    /// 2.5.1 to 2.6.0, a plugin: all workers' images go there from now on.
+    SetGlobalCheckpointDir,
+    /// Coordinator: they will.
+    GlobalCheckpointDirSet,
+    /// Coordinator: they will not.
+    GlobalCheckpointDirFailed,
     /// Worker: the image I wrote.
     CheckpointFile,
     /// The same, with a name that no other checkpoint uses.
@@ -42,6 +50,12 @@ pub enum Kind {
     UserResult,
     /// Coordinator: checkpoint now.
     DoCheckpoint,
+    /// 2.x coordinator: do this now.
+    Do(Phase),
+    /// 2.x worker: done; my state says what.
+    Ok,
+    /// 2.5.1 to 2.6.0, coordinator: log this from now on.
+    UpdateLogging,
     /// Worker: I am at this barrier.
     Barrier,
     /// Coordinator: everybody is; go on.
@@ -54,6 +68,20 @@ pub enum Kind {
     KeyValueRequest,
     /// The answer to one.
     KeyValueResponse,
+    /// 2.x worker: keep this value under this key.
+    NameServiceRegister,
+    /// The same, to be answered.
+    NameServiceRegisterSync,
+    /// Coordinator: kept.
+    NameServiceRegistered,
+    /// 2.x worker: what is kept under this key?
+    NameServiceQuery,
+    /// The answer.
+    NameServiceAnswer,
+    /// 2.5.1 to 2.6.0, worker: a number of its own for this key.
+    NameServiceUniqueIdQuery,
+    /// The answer.
+    NameServiceUniqueId,
     /// A number that this dialect does not define.
     Unknown(u32),
 }

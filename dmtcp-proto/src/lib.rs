@@ -32,6 +32,7 @@ mod interval;
 mod kind;
 mod message;
 mod name;
+mod phase;
 mod state;
 mod text;
 mod time;
@@ -51,9 +52,11 @@ pub use interval::Interval;
 pub use kind::Kind;
 pub use message::{
     Accept, Body, CheckpointFile, CommandStatus, DoCheckpoint, Hello, KeyValueOp, KeyValueRequest,
-    KeyValueResponse, Message, Reject, Released, UserCommand, UserResult,
+    KeyValueResponse, Message, NameServiceId, NameServiceOp, NameServiceRequest, PhaseOrder,
+    Reject, Released, UserCommand, UserResult,
 };
 pub use name::Name;
+pub use phase::Phase;
 pub use state::WorkerState;
 pub use text::Text;
 pub use time::Instant;

@@ -24,6 +24,20 @@ pub enum WorkerState {
     Checkpointed,
     /// Being restored from an image.
     Restarting,
+    /// 2.x: it knows which process saves each shared descriptor.
+    FdLeaderElection,
+    /// 2.6.0: it has said which peers' addresses it knows.
+    PreCheckpointRegister,
+    /// 2.6.0: it has asked for the others'.
+    PreCheckpointQuery,
+    /// 2.x: its sockets are empty.
+    Drained,
+    /// 2.x: it has said under which address it is reached now.
+    NameServiceDataRegistered,
+    /// 2.x: it has asked for the others' addresses.
+    DoneQuerying,
+    /// 2.x: its sockets hold again what was in them.
+    Refilled,
     /// A number this dialect does not define; kept as it is.
     Other(u32),
 }
@@ -39,6 +53,13 @@ impl fmt::Display for WorkerState {
             Self::Checkpointing => "CHECKPOINTING",
             Self::Checkpointed => "CHECKPOINTED",
             Self::Restarting => "RESTARTING",
+            Self::FdLeaderElection => "FD_LEADER_ELECTION",
+            Self::PreCheckpointRegister => "PRE_CKPT_NAME_SERVICE_DATA_REGISTER",
+            Self::PreCheckpointQuery => "PRE_CKPT_NAME_SERVICE_DATA_QUERY",
+            Self::Drained => "DRAINED",
+            Self::NameServiceDataRegistered => "NAME_SERVICE_DATA_REGISTERED",
+            Self::DoneQuerying => "DONE_QUERYING",
+            Self::Refilled => "REFILLED",
             Self::Other(number) => return write!(f, "{number}"),
         })
     }
@@ -48,7 +69,7 @@ impl WorkerState {
     /// The state a word in a worker list names; the inverse of `Display`.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        const NAMED: [WorkerState; 7] = [
+        const NAMED: [WorkerState; 14] = [
             WorkerState::Unknown,
             WorkerState::Running,
             WorkerState::PreSuspend,
@@ -56,6 +77,13 @@ impl WorkerState {
             WorkerState::Checkpointing,
             WorkerState::Checkpointed,
             WorkerState::Restarting,
+            WorkerState::FdLeaderElection,
+            WorkerState::PreCheckpointRegister,
+            WorkerState::PreCheckpointQuery,
+            WorkerState::Drained,
+            WorkerState::NameServiceDataRegistered,
+            WorkerState::DoneQuerying,
+            WorkerState::Refilled,
         ];
         use alloc::string::ToString;
         NAMED

@@ -1,7 +1,7 @@
 //! Text of any length from a peer: host names, program names, paths, keys and values.
 
 use alloc::string::String;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::fmt;
 
 /// Bytes without a NUL, as DMTCP's C strings are. Mostly UTF-8, never promised to be.
@@ -28,6 +28,13 @@ impl Text {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The bytes with a NUL behind them.
+    pub(crate) fn to_c_string(&self) -> Bytes {
+        let mut bytes = BytesMut::from(self.as_bytes());
+        bytes.extend_from_slice(&[0]);
+        bytes.freeze()
     }
 
     /// Takes the C string at the start of `payload`, its NUL included; `None` without a NUL.

@@ -38,6 +38,8 @@ enum Prefix {
     Blocking,
     /// The next checkpoint is the one that has just been started.
     Killing,
+    /// The workers are killed behind the next checkpoint.
+    ThenKill,
 }
 
 impl Prefixes {
@@ -138,6 +140,10 @@ impl CoordinatorCore {
             Verb::Checkpoint => match self.prefixes.take(self.now, from) {
                 Some(Prefix::Blocking) => return self.tool_checkpoint(conn, from, result, true),
                 Some(Prefix::Killing) => result.peers = self.roster.peers(),
+                Some(Prefix::ThenKill) => {
+                    result.verb = Some(Verb::CheckpointAndKill);
+                    return self.tool_checkpoint(conn, from, result, true);
+                }
                 None => return self.tool_checkpoint(conn, from, result, false),
             },
             Verb::BlockingPrefix => self.prefixes.remember(self.now, from, Prefix::Blocking),
@@ -156,7 +162,14 @@ impl CoordinatorCore {
                 self.kill(None);
                 return self.stop_if_asked();
             }
-            Verb::Help => {}
+            Verb::KillingPrefix => self.prefixes.remember(self.now, from, Prefix::ThenKill),
+            Verb::GetCheckpointDir if self.all_running() => {
+                result.text = self.checkpoint_dir.to_c_string();
+            }
+            Verb::SetLogMask => self.broadcast(&Body::UpdateLogging {
+                mask: command.log_mask,
+            }),
+            Verb::Help | Verb::GetCheckpointDir | Verb::Nothing => {}
             Verb::Unknown(_) => result.status = CommandStatus::Invalid,
         }
         self.answer_tool(conn, result);

@@ -8,6 +8,7 @@ use byteorder::{ByteOrder as _, LittleEndian as Le};
 
 use super::{Dialect, Layout};
 use crate::kind::Kind;
+use crate::state::WorkerState;
 use crate::wire::Frame;
 
 /// The dialects a peer can still be speaking.
@@ -57,41 +58,72 @@ impl Candidates {
     /// Those in which `frame` can be the first message of a client.
     #[must_use]
     pub fn narrow_by_first(self, frame: &Frame) -> Self {
+        let with_payload = !frame.payload.is_empty();
         self.retain(|dialect| match dialect.kind(frame.header.kind) {
-            Kind::NewWorker | Kind::RestartWorker | Kind::NameServiceWorker => true,
-            Kind::UserCommand => frame.payload.is_empty(),
-            _ => false,
+            Kind::NewWorker | Kind::NameServiceWorker => true,
+            // The states of 2.5 and 2.6 have other numbers.
+            Kind::RestartWorker => dialect.state(frame.header.state) == WorkerState::Restarting,
+            Kind::UserCommand => !with_payload,
+            Kind::SetGlobalCheckpointDir => with_payload,
+            kind => is_name_service_request(kind, frame),
         })
     }
 
-    /// Those in which `frame` can be the second message of a worker: what it says before it has
-    /// taken part in a checkpoint or restart. It decides, whatever it is.
+    /// Those in which `frame` can be a later message of a worker that has not taken part in a
+    /// checkpoint or restart yet.
     #[must_use]
     pub fn narrow_by_later(self, frame: &Frame) -> Self {
         let with_payload = !frame.payload.is_empty();
         self.retain(|dialect| match dialect.kind(frame.header.kind) {
             Kind::ProcessAfterExec | Kind::SetCheckpointDir | Kind::KeyValueRequest => with_payload,
             Kind::Barrier => !with_payload && frame.header.name[0] != 0,
-            Kind::ProcessAfterFork | Kind::GetCheckpointDir | Kind::WorkerResuming => !with_payload,
-            _ => false,
+            Kind::ProcessAfterFork
+            | Kind::GetCheckpointDir
+            | Kind::WorkerResuming
+            | Kind::Ok
+            | Kind::UpdateLogging => !with_payload,
+            kind => is_name_service_request(kind, frame),
         })
     }
 
     /// Those whose header announces its own length in `bytes`; `None` until enough have arrived
     /// to ask all of them.
+    ///
+    /// A longer header wins: where it has its length, a shorter one has a printable name, but
+    /// where that one has its length, the longer one may carry anything (a status request that
+    /// coordinators of both kinds understand does).
     pub(crate) fn narrow_by_header(self, bytes: &[u8]) -> Option<Self> {
         let layouts = || self.iter().map(|dialect| dialect.spec().layout);
         let needed = layouts().map(|layout: &Layout| layout.len_at + 4).max()?;
+        let announces_itself =
+            |layout: &&Layout| Le::read_u32(&bytes[layout.len_at..]) as usize == layout.len;
         (bytes.len() >= needed).then(|| {
-            self.retain(|dialect| {
-                let layout = dialect.spec().layout;
-                Le::read_u32(&bytes[layout.len_at..]) as usize == layout.len
-            })
+            let longest = layouts()
+                .filter(announces_itself)
+                .map(|layout| layout.len)
+                .max();
+            self.retain(|dialect| Some(dialect.header_len()) == longest)
         })
     }
 
     fn retain(self, possible: impl Fn(Dialect) -> bool) -> Self {
         self.iter().filter(|&dialect| possible(dialect)).collect()
+    }
+}
+
+/// The lengths in the header tell apart kinds that have the same number in 2.5 and 2.6.
+fn is_name_service_request(kind: Kind, frame: &Frame) -> bool {
+    let lengths = (frame.header.key_len, frame.header.value_len);
+    let total = usize::try_from(u64::from(lengths.0) + u64::from(lengths.1)).ok();
+    match kind {
+        Kind::NameServiceRegister | Kind::NameServiceRegisterSync => {
+            lengths.0 > 0 && lengths.1 > 0 && total == Some(frame.payload.len())
+        }
+        Kind::NameServiceQuery => lengths.1 == 0 && total == Some(frame.payload.len()),
+        Kind::NameServiceUniqueIdQuery => {
+            lengths.1 > 0 && usize::try_from(lengths.0).ok() == Some(frame.payload.len())
+        }
+        _ => false,
     }
 }
 

@@ -5,6 +5,9 @@
 
 mod detect;
 mod spec;
+mod v2_4;
+mod v2_5;
+mod v2_6;
 mod v3;
 mod v5;
 
@@ -13,6 +16,7 @@ pub(crate) use spec::{Layout, MAGIC, Spec};
 
 use crate::command::Verb;
 use crate::kind::Kind;
+use crate::phase::Phase;
 use crate::state::WorkerState;
 
 /// A version of the wire format. Never negotiated: known, or detected without harm.
@@ -20,7 +24,13 @@ use crate::state::WorkerState;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Dialect {
-    /// 3.0.0 to 4.2.0 ("b" in `docs/PROTOCOL.md`).
+    /// 2.4.0 to 2.5.0 ("a1" in `docs/PROTOCOL.md`).
+    V2_4,
+    /// 2.5.1 and 2.5.2 ("a2").
+    V2_5,
+    /// 2.6.0 ("a3").
+    V2_6,
+    /// 3.0.0 to 4.2.0 ("b").
     V3,
     /// The development head, which calls itself 5.0 ("c").
     V5,
@@ -28,11 +38,14 @@ pub enum Dialect {
 
 impl Dialect {
     /// All of them, oldest first.
-    pub const ALL: &'static [Self] = &[Self::V3, Self::V5];
+    pub const ALL: &'static [Self] = &[Self::V2_4, Self::V2_5, Self::V2_6, Self::V3, Self::V5];
 
     /// The table of this dialect.
     pub(crate) fn spec(self) -> &'static Spec {
         match self {
+            Self::V2_4 => &v2_4::SPEC,
+            Self::V2_5 => &v2_5::SPEC,
+            Self::V2_6 => &v2_6::SPEC,
             Self::V3 => &v3::SPEC,
             Self::V5 => &v5::SPEC,
         }
@@ -105,6 +118,13 @@ impl Dialect {
                 .find(|&&(v, _)| v == verb)
                 .map(|&(_, number)| number),
         }
+    }
+
+    /// The phases of a round in lockstep, each with the state in which workers answer it, in order;
+    /// empty where rounds go through barriers (3.0.0 and later).
+    #[must_use]
+    pub fn phases(self) -> &'static [(Phase, WorkerState)] {
+        self.spec().phases
     }
 
     /// Whether a coordinator's answer repeats the number of the command.

@@ -33,7 +33,9 @@ pub(super) static SPEC: Spec = Spec {
         Kind::KeyValueResponse,
     ],
     states: STATES_208,
-    // Letters in the low byte. `b` is refused by 3.1.0 and later.
+    phases: &[],
+    // Letters in the low byte. `b` is refused by 3.1.0 and later. The numbers are those of a few
+    // unreleased builds between 4.2.0 and the development head, which count messages as 4.2.0 does.
     verbs: &[
         (Verb::Status, b's' as u32),
         (Verb::List, b'l' as u32),
@@ -46,7 +48,17 @@ pub(super) static SPEC: Spec = Spec {
         (Verb::Quit, b'q' as u32),
         (Verb::Help, b'h' as u32),
         (Verb::Help, b'?' as u32),
+        (Verb::Status, 1),
+        (Verb::List, 2),
+        (Verb::Checkpoint, 3),
+        (Verb::BlockingCheckpoint, 4),
+        (Verb::CheckpointAndKill, 5),
+        (Verb::SetInterval, 6),
+        (Verb::Kill, 7),
+        (Verb::Quit, 8),
+        (Verb::Help, 9),
     ],
     peer_payload_limit: None,
     reply_echoes_verb: false,
+    shell_may_miss: false,
 };

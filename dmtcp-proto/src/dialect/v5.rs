@@ -34,6 +34,7 @@ pub(super) static SPEC: Spec = Spec {
         Kind::KeyValueResponse,
     ],
     states: STATES_208,
+    phases: &[],
     verbs: &[
         (Verb::Status, 1),
         (Verb::List, 2),
@@ -47,4 +48,5 @@ pub(super) static SPEC: Spec = Spec {
     ],
     peer_payload_limit: Some(1 << 20),
     reply_echoes_verb: true,
+    shell_may_miss: false,
 };

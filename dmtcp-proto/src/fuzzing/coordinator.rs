@@ -214,7 +214,10 @@ impl World {
             _ => Interval::Unchanged,
         };
         let from = Self::id(u64::from(script.byte() % 2));
-        let command = Body::UserCommand(UserCommand { verb, interval });
+        let command = Body::UserCommand(UserCommand {
+            interval,
+            ..UserCommand::new(verb)
+        });
         self.message(conn, &Message::new(from, command));
     }
 
@@ -327,7 +330,7 @@ impl World {
         let path = Text::from(format!("/d/ckpt_{conn}_{}", self.model.seals.len()));
         let file = CheckpointFile {
             path: path.clone(),
-            shell: Text::default(),
+            shell: Some(Text::default()),
             host: Text::from("one"),
             unique,
         };

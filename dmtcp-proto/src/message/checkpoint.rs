@@ -1,7 +1,8 @@
 //! The orders and reports of a checkpoint round.
 
 use super::{Fields, c_strings};
-use crate::error::DecodeError;
+use crate::dialect::Dialect;
+use crate::error::{DecodeError, EncodeError};
 use crate::name::Name;
 use crate::text::Text;
 use crate::wire::{Frame, Header};
@@ -79,8 +80,8 @@ impl Released {
 pub struct CheckpointFile {
     /// Path on the worker's host; relative if its checkpoint directory was.
     pub path: Text,
-    /// How the host is reached: empty, `ssh` or `rsh`.
-    pub shell: Text,
+    /// How the host is reached: empty, `ssh` or `rsh`. `None`: 2.4.x, which does not say.
+    pub shell: Option<Text>,
     /// The worker's host name.
     pub host: Text,
     /// Whether no other checkpoint uses this name.
@@ -88,10 +89,19 @@ pub struct CheckpointFile {
 }
 
 impl CheckpointFile {
-    pub(super) fn parse(unique: bool, fields: &mut Fields) -> Result<Self, DecodeError> {
+    pub(super) fn parse(
+        dialect: Dialect,
+        unique: bool,
+        fields: &mut Fields,
+    ) -> Result<Self, DecodeError> {
         let path = fields.text("image path")?;
-        let shell = fields.text("shell type")?;
-        let host = fields.text("host name")?;
+        let mut shell = Some(fields.text("shell type")?);
+        // 2.4.x and 2.5.0 share a dialect: what stands alone is the host.
+        let host = if dialect.spec().shell_may_miss && fields.payload.is_empty() {
+            shell.take().unwrap_or_default()
+        } else {
+            fields.text("host name")?
+        };
         if path.is_empty() {
             return Err(fields.malformed("image path"));
         }
@@ -103,7 +113,14 @@ impl CheckpointFile {
         })
     }
 
-    pub(super) fn write(&self, frame: &mut Frame) {
-        frame.payload = c_strings([&self.path, &self.shell, &self.host]);
+    pub(super) fn write(&self, dialect: Dialect, frame: &mut Frame) -> Result<(), EncodeError> {
+        if self.shell.is_none() && !dialect.spec().shell_may_miss {
+            let field = "shell type";
+            return Err(EncodeError::NoSuchValue { dialect, field });
+        }
+        let shell = self.shell.as_ref();
+        let texts = [Some(&self.path), shell, Some(&self.host)];
+        frame.payload = c_strings(texts.into_iter().flatten());
+        Ok(())
     }
 }

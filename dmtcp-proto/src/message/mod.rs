@@ -6,11 +6,15 @@
 
 mod checkpoint;
 mod hello;
+mod lockstep;
+mod name_service;
 mod store;
 mod user;
 
 pub use checkpoint::{CheckpointFile, DoCheckpoint, Released};
 pub use hello::{Accept, Hello, Reject};
+pub use lockstep::PhaseOrder;
+pub use name_service::{NameServiceId, NameServiceOp, NameServiceRequest};
 pub use store::{KeyValueOp, KeyValueRequest, KeyValueResponse};
 pub use user::{CommandStatus, UserCommand, UserResult};
 
@@ -71,6 +75,10 @@ pub enum Body {
     CheckpointDir(Text),
     /// Images go there from now on.
     SetCheckpointDir(Text),
+    /// 2.x: all workers' images go there from now on.
+    SetGlobalCheckpointDir(Text),
+    /// They will, or will not.
+    GlobalCheckpointDirSet(bool),
     /// The image I wrote.
     CheckpointFile(CheckpointFile),
     /// A tool's command.
@@ -79,6 +87,15 @@ pub enum Body {
     UserResult(UserResult),
     /// Checkpoint now.
     DoCheckpoint(DoCheckpoint),
+    /// 2.x: do this now.
+    Do(PhaseOrder),
+    /// 2.x: done; the message's state says what.
+    Ok,
+    /// 2.x: log this from now on.
+    UpdateLogging {
+        /// One bit for each component.
+        mask: u32,
+    },
     /// I am at this barrier.
     Barrier(Name),
     /// Everybody is at this barrier.
@@ -91,6 +108,14 @@ pub enum Body {
     KeyValueRequest(KeyValueRequest),
     /// The answer to one.
     KeyValueResponse(KeyValueResponse),
+    /// 2.x: a request to the name service.
+    NameServiceRequest(NameServiceRequest),
+    /// 2.x: the value is kept.
+    NameServiceRegistered,
+    /// 2.x: the value of the key; empty: there is none.
+    NameServiceAnswer(Bytes),
+    /// 2.x: a number of its own for the key, little-endian.
+    NameServiceUniqueId(Bytes),
     /// Nothing this library has a word for.
     Unknown(Frame),
 }
@@ -153,15 +178,23 @@ impl Message {
             Kind::GetCheckpointDir => Body::GetCheckpointDir,
             Kind::CheckpointDir => Body::CheckpointDir(fields.text("directory")?),
             Kind::SetCheckpointDir => Body::SetCheckpointDir(fields.text("directory")?),
+            Kind::SetGlobalCheckpointDir => Body::SetGlobalCheckpointDir(fields.text("directory")?),
+            Kind::GlobalCheckpointDirSet => Body::GlobalCheckpointDirSet(true),
+            Kind::GlobalCheckpointDirFailed => Body::GlobalCheckpointDirSet(false),
             Kind::CheckpointFile => {
-                Body::CheckpointFile(CheckpointFile::parse(false, &mut fields)?)
+                Body::CheckpointFile(CheckpointFile::parse(dialect, false, &mut fields)?)
             }
             Kind::UniqueCheckpointFile => {
-                Body::CheckpointFile(CheckpointFile::parse(true, &mut fields)?)
+                Body::CheckpointFile(CheckpointFile::parse(dialect, true, &mut fields)?)
             }
             Kind::UserCommand => Body::UserCommand(UserCommand::parse(dialect, header)),
             Kind::UserResult => Body::UserResult(UserResult::parse(dialect, header, &mut fields)),
             Kind::DoCheckpoint => Body::DoCheckpoint(DoCheckpoint::parse(header)),
+            Kind::Do(phase) => Body::Do(PhaseOrder::parse(phase, header, &mut fields)?),
+            Kind::Ok => Body::Ok,
+            Kind::UpdateLogging => Body::UpdateLogging {
+                mask: header.log_mask,
+            },
             Kind::Barrier => Body::Barrier(Name::from_field(&header.name)),
             Kind::BarrierReleased => Body::BarrierReleased(Released::parse(header, &mut fields)?),
             Kind::WorkerResuming => Body::WorkerResuming,
@@ -171,6 +204,19 @@ impl Message {
             }
             Kind::KeyValueResponse => {
                 Body::KeyValueResponse(KeyValueResponse::parse(header, &mut fields)?)
+            }
+            Kind::NameServiceRegister
+            | Kind::NameServiceRegisterSync
+            | Kind::NameServiceQuery
+            | Kind::NameServiceUniqueIdQuery => {
+                Body::NameServiceRequest(NameServiceRequest::parse(kind, header, &mut fields)?)
+            }
+            Kind::NameServiceRegistered => Body::NameServiceRegistered,
+            Kind::NameServiceAnswer => {
+                Body::NameServiceAnswer(name_service::parse_value(header, &mut fields)?)
+            }
+            Kind::NameServiceUniqueId => {
+                Body::NameServiceUniqueId(name_service::parse_value(header, &mut fields)?)
             }
             Kind::Null | Kind::Unknown(_) => {
                 let _taken = core::mem::take(&mut fields.payload);
@@ -221,18 +267,29 @@ impl Message {
                 frame.header.real_pid = *real_pid;
                 frame.payload = c_strings([program]);
             }
-            Body::CheckpointDir(dir) | Body::SetCheckpointDir(dir) => {
+            Body::CheckpointDir(dir)
+            | Body::SetCheckpointDir(dir)
+            | Body::SetGlobalCheckpointDir(dir) => {
                 frame.payload = c_strings([dir]);
             }
-            Body::CheckpointFile(file) => file.write(&mut frame),
+            Body::CheckpointFile(file) => file.write(dialect, &mut frame)?,
             Body::UserCommand(command) => command.write(dialect, &mut frame.header)?,
             Body::UserResult(result) => result.write(dialect, &mut frame)?,
             Body::DoCheckpoint(order) => order.write(&mut frame.header),
+            Body::Do(order) => order.write(&mut frame),
+            Body::UpdateLogging { mask } => frame.header.log_mask = *mask,
             Body::Barrier(name) => frame.header.name = *name.as_field(),
             Body::BarrierReleased(released) => released.write(&mut frame),
             Body::KeyValueRequest(request) => request.write(&mut frame)?,
             Body::KeyValueResponse(response) => response.write(&mut frame),
+            Body::NameServiceRequest(request) => request.write(&mut frame)?,
+            Body::NameServiceAnswer(value) | Body::NameServiceUniqueId(value) => {
+                name_service::write_value(value, &mut frame);
+            }
             Body::NameServiceWorker
+            | Body::NameServiceRegistered
+            | Body::GlobalCheckpointDirSet(_)
+            | Body::Ok
             | Body::Reject(_)
             | Body::GetCheckpointDir
             | Body::WorkerResuming
@@ -258,17 +315,27 @@ impl Body {
             Self::GetCheckpointDir => Kind::GetCheckpointDir,
             Self::CheckpointDir(_) => Kind::CheckpointDir,
             Self::SetCheckpointDir(_) => Kind::SetCheckpointDir,
+            Self::SetGlobalCheckpointDir(_) => Kind::SetGlobalCheckpointDir,
+            Self::GlobalCheckpointDirSet(true) => Kind::GlobalCheckpointDirSet,
+            Self::GlobalCheckpointDirSet(false) => Kind::GlobalCheckpointDirFailed,
             Self::CheckpointFile(file) if file.unique => Kind::UniqueCheckpointFile,
             Self::CheckpointFile(_) => Kind::CheckpointFile,
             Self::UserCommand(_) => Kind::UserCommand,
             Self::UserResult(_) => Kind::UserResult,
             Self::DoCheckpoint(_) => Kind::DoCheckpoint,
+            Self::Do(order) => Kind::Do(order.phase),
+            Self::Ok => Kind::Ok,
+            Self::UpdateLogging { .. } => Kind::UpdateLogging,
             Self::Barrier(_) => Kind::Barrier,
             Self::BarrierReleased(_) => Kind::BarrierReleased,
             Self::WorkerResuming => Kind::WorkerResuming,
             Self::KillPeer => Kind::KillPeer,
             Self::KeyValueRequest(_) => Kind::KeyValueRequest,
             Self::KeyValueResponse(_) => Kind::KeyValueResponse,
+            Self::NameServiceRequest(request) => request.kind(),
+            Self::NameServiceRegistered => Kind::NameServiceRegistered,
+            Self::NameServiceAnswer(_) => Kind::NameServiceAnswer,
+            Self::NameServiceUniqueId(_) => Kind::NameServiceUniqueId,
             Self::Unknown(frame) => Kind::Unknown(frame.header.kind),
         }
     }

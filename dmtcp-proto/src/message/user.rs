@@ -20,13 +20,26 @@ pub struct UserCommand {
     pub verb: Verb,
     /// Must be `Unchanged` in every other command than `SetInterval`: 2.x and 3.0.0 apply it.
     pub interval: Interval,
+    /// [`Verb::SetLogMask`] only: which components log.
+    pub log_mask: u32,
 }
 
 impl UserCommand {
+    /// A command that changes no setting.
+    #[must_use]
+    pub fn new(verb: Verb) -> Self {
+        Self {
+            verb,
+            interval: Interval::Unchanged,
+            log_mask: 0,
+        }
+    }
+
     pub(super) fn parse(dialect: Dialect, header: &Header) -> Self {
         Self {
             verb: dialect.verb(header.verb),
             interval: Interval::from_wire(header.interval),
+            log_mask: header.log_mask,
         }
     }
 
@@ -38,6 +51,7 @@ impl UserCommand {
                 field: "user command",
             })?;
         header.interval = self.interval.to_wire();
+        header.log_mask = self.log_mask;
         Ok(())
     }
 }

@@ -198,6 +198,7 @@ impl Decoder {
 /// `bytes` is `layout.len` long.
 fn read_header(bytes: &[u8], layout: &Layout) -> Header {
     let get = |offset: usize| Le::read_u32(&bytes[offset..offset + 4]);
+    let get_if = |offset: Option<usize>| offset.map_or(0, get);
     let (name_at, name_len) = layout.name;
     let mut name = [0; 64];
     name[..name_len].copy_from_slice(&bytes[name_at..name_at + name_len]);
@@ -206,8 +207,8 @@ fn read_header(bytes: &[u8], layout: &Layout) -> Header {
     Header {
         magic_residue: bytes[15],
         name,
-        key_value_code: get(layout.key_value_code),
-        key_value_residue: get(layout.key_value_code + 4),
+        key_value_code: get_if(layout.key_value_code),
+        key_value_residue: get_if(layout.key_value_code.map(|offset| offset + 4)),
         kind: get(layout.kind),
         state: get(layout.state),
         from: read_id(&bytes[layout.from..layout.from + 24]),
@@ -223,8 +224,9 @@ fn read_header(bytes: &[u8], layout: &Layout) -> Header {
         time_stamp: Le::read_u64(&bytes[layout.time_stamp..layout.time_stamp + 8]),
         interval: get(layout.interval) as i32,
         ip,
-        unique_id_offset: get(layout.unique_id_offset),
-        then_exit: get(layout.then_exit),
+        unique_id_offset: get_if(layout.unique_id_offset),
+        log_mask: get_if(layout.log_mask),
+        then_exit: get_if(layout.then_exit),
     }
 }
 

@@ -40,8 +40,6 @@ fn put_header(bytes: &mut [u8], layout: &Layout, header: &Header, payload_len: u
     let (name, name_len) = layout.name;
     bytes[name..name + name_len].copy_from_slice(&header.name[..name_len]);
     let mut put = |offset: usize, value: u32| Le::write_u32(&mut bytes[offset..offset + 4], value);
-    put(layout.key_value_code, header.key_value_code);
-    put(layout.key_value_code + 4, header.key_value_residue);
     put(layout.len_at, u32::try_from(layout.len).unwrap_or(u32::MAX));
     put(layout.payload_len_at, payload_len);
     put(layout.kind, header.kind);
@@ -55,8 +53,18 @@ fn put_header(bytes: &mut [u8], layout: &Layout, header: &Header, payload_len: u
     put(layout.verb, header.verb);
     put(layout.status, header.status as u32);
     put(layout.interval, header.interval as u32);
-    put(layout.unique_id_offset, header.unique_id_offset);
-    put(layout.then_exit, header.then_exit);
+    let code = layout.key_value_code;
+    for (offset, value) in [
+        (code, header.key_value_code),
+        (code.map(|at| at + 4), header.key_value_residue),
+        (layout.unique_id_offset, header.unique_id_offset),
+        (layout.log_mask, header.log_mask),
+        (layout.then_exit, header.then_exit),
+    ] {
+        if let Some(offset) = offset {
+            put(offset, value);
+        }
+    }
     put_id(&mut bytes[layout.from..layout.from + 24], &header.from);
     put_id(&mut bytes[layout.group..layout.group + 24], &header.group);
     Le::write_u64(

@@ -29,7 +29,8 @@ pub struct Frame {
 pub struct Header {
     /// Byte 15, behind the magic; nobody checks it.
     pub magic_residue: u8,
-    /// Barrier name or key-value database; bytes behind the NUL are kept.
+    /// Barrier name or key-value database; bytes behind the NUL are kept. In 2.x the first eight
+    /// bytes are the name-service database, without a NUL if it uses all of them.
     pub name: [u8; 64],
     /// Key-value operation or response code.
     pub key_value_code: u32,
@@ -65,8 +66,10 @@ pub struct Header {
     pub interval: i32,
     /// IPv4 address in network order.
     pub ip: [u8; 4],
-    /// Unused since 3.0.0.
+    /// Step between the unique numbers of a name-service database (2.5.1 to 2.6.0).
     pub unique_id_offset: u32,
+    /// Which components log (2.5.1 to 2.6.0).
+    pub log_mask: u32,
     /// Whether workers exit behind the checkpoint: 0 or 1.
     pub then_exit: u32,
 }
@@ -94,6 +97,7 @@ impl Default for Header {
             interval: -1,
             ip: [0; 4],
             unique_id_offset: 0,
+            log_mask: 0,
             then_exit: 0,
         }
     }

@@ -213,7 +213,7 @@ impl WorkerCore {
     fn report(&mut self, path: Text, unique: bool) {
         self.send(Body::CheckpointFile(CheckpointFile {
             path,
-            shell: Text::default(),
+            shell: Some(Text::default()),
             host: self.config.host.clone(),
             unique,
         }));

@@ -1,0 +1,53 @@
+//! 2.5.1 and 2.5.2: two header fields more than 2.4, and a checkpoint directory for all workers.
+
+use super::spec::{LAYOUT_144, PHASES_2_4, STATES_2_4, Spec, VERBS_2_5};
+use crate::kind::Kind;
+use crate::phase::Phase;
+
+pub(super) static SPEC: Spec = Spec {
+    layout: &LAYOUT_144,
+    kinds: &[
+        Kind::Null,
+        Kind::NewWorker,
+        Kind::NameServiceWorker,
+        Kind::RestartWorker,
+        Kind::Accept,
+        Kind::RejectNotRestarting,
+        Kind::RejectWrongComputation,
+        Kind::RejectNotRunning,
+        Kind::ProcessAfterFork,
+        Kind::ProcessAfterExec,
+        Kind::SetCheckpointDir,
+        Kind::SetGlobalCheckpointDir,
+        Kind::GlobalCheckpointDirSet,
+        Kind::GlobalCheckpointDirFailed,
+        Kind::CheckpointFile,
+        Kind::UniqueCheckpointFile,
+        Kind::UserCommand,
+        Kind::UserResult,
+        Kind::Do(Phase::Suspend),
+        Kind::Do(Phase::Resume),
+        Kind::Do(Phase::FdLeaderElection),
+        Kind::Do(Phase::Drain),
+        Kind::Do(Phase::Checkpoint),
+        Kind::Do(Phase::RegisterNameServiceData),
+        Kind::Do(Phase::SendQueries),
+        Kind::Do(Phase::Refill),
+        Kind::KillPeer,
+        Kind::NameServiceRegister,
+        Kind::NameServiceRegisterSync,
+        Kind::NameServiceRegistered,
+        Kind::NameServiceQuery,
+        Kind::NameServiceAnswer,
+        Kind::NameServiceUniqueIdQuery,
+        Kind::NameServiceUniqueId,
+        Kind::UpdateLogging,
+        Kind::Ok,
+    ],
+    states: STATES_2_4,
+    phases: PHASES_2_4,
+    verbs: VERBS_2_5,
+    peer_payload_limit: None,
+    reply_echoes_verb: false,
+    shell_may_miss: false,
+};
