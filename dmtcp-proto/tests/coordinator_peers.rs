@@ -8,7 +8,10 @@ use dmtcp_proto::{
     WorkerState,
 };
 use std::time::Duration;
-use support::{Worker, World, encoded, for_each_dialect, resume_all, tool_id, write_images};
+use support::{
+    Worker, World, encoded, for_each_barrier_dialect, for_each_dialect, resume_all, tool_id,
+    write_images,
+};
 
 const OLD: UniquePid = UniquePid {
     host_id: 7,
@@ -69,7 +72,7 @@ fn a_restart_waits_for_all_its_processes() {
                 panic!("{accept:?}")
             };
             assert_eq!(body.virtual_pid, -1);
-            worker.arrive(&mut world, WorkerState::Restarting, "DMT:Restart");
+            worker.reach_restart(&mut world);
             workers.push(worker);
         }
         for worker in &workers {
@@ -87,7 +90,7 @@ fn a_restart_waits_for_all_its_processes() {
 
 #[test]
 fn a_restart_is_complete_though_a_process_ends_before_the_last_one_runs() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, [first, mut second]) = restarting(dialect);
         let complete = |event: &Event| *event == Event::RestartComplete { peers: 2 };
         resume_all(&mut world, &mut [first.clone()]);
@@ -103,7 +106,7 @@ fn a_restart_is_complete_though_a_process_ends_before_the_last_one_runs() {
 
 #[test]
 fn a_process_that_ends_before_it_runs_does_not_complete_a_restart() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, [first, second]) = restarting(dialect);
         world.hang_up(first.conn);
         resume_all(&mut world, &mut [second]);
@@ -118,7 +121,7 @@ fn restarting(dialect: Dialect) -> (World, [Worker; 2]) {
     let mut workers = ids.map(|id| Worker::restore(&mut world, dialect, id, OLD, 2));
     for worker in &mut workers {
         worker.take(&mut world);
-        worker.arrive(&mut world, WorkerState::Restarting, "DMT:Restart");
+        worker.reach_restart(&mut world);
     }
     for worker in &workers {
         assert!(worker.released(&mut world).is_some());
@@ -256,8 +259,9 @@ fn only_the_interval_command_changes_the_interval() {
 #[test]
 fn row_27_every_blocking_caller_gets_a_true_answer() {
     for_each_dialect(|dialect| {
-        let blocking = |world: &mut World, pid| match dialect {
-            Dialect::V3 => {
+        let has_prefix = dialect.verb_number(Verb::BlockingPrefix).is_some();
+        let blocking = |world: &mut World, pid| match has_prefix {
+            true => {
                 let conn = world.tool(
                     dialect,
                     tool_id(pid),
@@ -270,7 +274,7 @@ fn row_27_every_blocking_caller_gets_a_true_answer() {
                 );
                 world.tool(dialect, tool_id(pid), Verb::Checkpoint, Interval::Unchanged)
             }
-            _ => world.tool(
+            false => world.tool(
                 dialect,
                 tool_id(pid),
                 Verb::BlockingCheckpoint,
@@ -330,7 +334,7 @@ fn a_prefix_counts_for_its_sender_only() {
 /// A refused one kills the computation at its next checkpoint (`PROTOCOL.md` 12.4, row 28).
 #[test]
 fn row_28_a_refused_checkpoint_and_kill_leaves_nothing_behind() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = world();
         let early = world.tool(
             dialect,
@@ -444,7 +448,7 @@ fn garbage_ends_its_own_connection_only() {
 
 #[test]
 fn key_value_requests_on_both_kinds_of_connection() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = world();
         let worker = Worker::launch(&mut world, dialect);
         let request = |op, value: &'static str| {
@@ -524,7 +528,7 @@ fn a_process_is_not_restored_twice() {
 
 #[test]
 fn a_stranger_cannot_announce_a_large_payload() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = world();
         let big = Text::from("h".repeat(65_536));
         let hello = Body::NewWorker(dmtcp_proto::Hello {
@@ -566,7 +570,7 @@ fn names_of_peers_add_no_lines_to_the_list() {
 
 #[test]
 fn the_image_directory_of_one_computation_is_not_the_next_one_s() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = world();
         let ask = |world: &mut World, worker: &Worker| {
             worker.say(world, Body::GetCheckpointDir);

@@ -7,7 +7,10 @@ use dmtcp_proto::{
     Interval, Message, Name, Reply, RoundError, Status, Text, WorkerState,
 };
 use std::time::Duration;
-use support::{Worker, World, for_each_dialect, resume_all, through_barriers, write_images};
+use support::{
+    Worker, World, for_each_barrier_dialect, for_each_dialect, resume_all, through_all_barriers,
+    through_barriers, write_images,
+};
 
 fn launched(dialect: Dialect, count: usize) -> (World, Vec<Worker>) {
     let mut world = World::new(CoordinatorConfig::default());
@@ -66,7 +69,7 @@ fn a_round_is_complete_only_when_it_is_sealed() {
 
 #[test]
 fn the_next_round_waits_until_all_run_again() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         checkpoint(&mut world);
         write_images(&mut world, &mut workers);
@@ -151,7 +154,7 @@ fn a_round_whose_only_worker_ends_is_answered() {
 /// The stock coordinator says "all good" (`PROTOCOL.md` 5.3) or hangs (12.4, rows 27 and 29).
 #[test]
 fn a_worker_lost_at_any_barrier_fails_the_round_and_frees_the_others() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         for lost_at in 0..4 {
             let (mut world, mut workers) = launched(dialect, 2);
             let id = checkpoint(&mut world);
@@ -178,7 +181,7 @@ fn a_worker_lost_at_any_barrier_fails_the_round_and_frees_the_others() {
             if lost_at == 0 {
                 // Still free: it goes through the round, and the next one succeeds.
                 assert!(world.killed.is_empty());
-                through_barriers(&mut world, &mut workers, 4);
+                through_all_barriers(&mut world, &mut workers);
                 workers[0].report(&mut world);
                 assert!(world.seals.is_empty(), "half a set must never be sealed");
                 workers[0].resume(&mut world);
@@ -198,7 +201,7 @@ fn a_worker_lost_at_any_barrier_fails_the_round_and_frees_the_others() {
 
 #[test]
 fn survivors_on_other_hosts_are_not_killed() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = World::new(CoordinatorConfig::default());
         let mut workers = vec![
             Worker::launch_on(&mut world, dialect, "one"),
@@ -226,7 +229,7 @@ fn survivors_on_other_hosts_are_not_killed() {
 /// The stock coordinator then refuses every later checkpoint (`PROTOCOL.md` 12.4, row 29).
 #[test]
 fn row_29_a_worker_lost_behind_its_report_does_not_spoil_the_set() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         let id = checkpoint(&mut world);
         write_images(&mut world, &mut workers);
@@ -251,7 +254,7 @@ fn a_stall_is_named_and_ended() {
         let id = checkpoint(&mut world);
         workers[0].order(&mut world);
         world.wait(Duration::from_secs(20));
-        workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        workers[0].reach(&mut world, 0);
         world.wait(Duration::from_secs(29));
         assert_eq!(world.reply(id), None);
         world.wait(Duration::from_secs(2));
@@ -277,7 +280,7 @@ fn a_child_announced_in_its_parents_state_walks_through_it() {
 }
 
 fn walks_through(announced: WorkerState) {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 1);
         let id = checkpoint(&mut world);
         workers[0].order(&mut world);
@@ -300,7 +303,7 @@ fn walks_through(announced: WorkerState) {
         assert!(matches!(order.body, Body::DoCheckpoint(_)));
         child.id.pid = accepted.virtual_pid;
         child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
-        child.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        child.reach(&mut world, 0);
         assert!(child.released(&mut world).is_some(), "it catches up alone");
 
         workers.push(child);
@@ -327,7 +330,7 @@ fn walks_through(announced: WorkerState) {
 /// The stock coordinator refuses it, cuts it off or dies (`PROTOCOL.md` 5.4; 12.3, row 16).
 #[test]
 fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 1);
         checkpoint(&mut world);
         workers[0].order(&mut world);
@@ -350,7 +353,7 @@ fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
 /// The stock coordinator forgets it (`PROTOCOL.md` 12.4, row 32).
 #[test]
 fn row_32_an_exec_in_a_round_repeats_the_whole_order() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, workers) = launched(dialect, 1);
         world.request(Command::Checkpoint(AfterCheckpoint::KillWorkers));
         assert!(workers[0].order(&mut world).then_exit);
@@ -451,10 +454,10 @@ fn periodic_checkpoints() {
 /// ≤ 4.2.0 asserts, the development head cuts off whoever differs (`PROTOCOL.md` 12.3, row 17).
 #[test]
 fn row_17_a_worker_at_another_barrier_is_cut_off_alone() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         checkpoint(&mut world);
-        workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        workers[0].reach(&mut world, 0);
         workers[1].arrive(&mut world, WorkerState::PreSuspend, "other");
         assert!(world.is_closed(workers[1].conn));
         assert!(!world.is_closed(workers[0].conn));
@@ -466,7 +469,7 @@ fn row_17_a_worker_at_another_barrier_is_cut_off_alone() {
 /// The last one leaves because the first one's departure cut it off.
 #[test]
 fn the_end_of_a_computation_is_told_once() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 3);
         checkpoint(&mut world);
         for worker in &workers {
@@ -491,7 +494,7 @@ fn a_failed_round_ends_when_all_who_were_told_are_through_it() {
         let (mut world, mut workers) = launched(dialect, 2);
         checkpoint(&mut world);
         let mut lost = workers.pop().unwrap();
-        lost.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        lost.reach(&mut world, 0);
         world.hang_up(lost.conn);
         let early = checkpoint(&mut world);
         let answer = world.reply(early);
@@ -511,16 +514,16 @@ fn a_failed_round_ends_when_all_who_were_told_are_through_it() {
 /// Its parent is held inside fork() until the child is admitted, and the others wait for both.
 #[test]
 fn a_child_forked_in_a_failed_round_walks_through_it() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 3);
         checkpoint(&mut world);
         for worker in &workers {
             worker.order(&mut world);
         }
         let mut lost = workers.pop().unwrap();
-        lost.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        lost.reach(&mut world, 0);
         world.hang_up(lost.conn);
-        workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        workers[0].reach(&mut world, 0);
 
         let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let inbox = child.take(&mut world);
@@ -537,7 +540,7 @@ fn a_child_forked_in_a_failed_round_walks_through_it() {
         child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
         workers.push(child);
         for worker in &mut workers[1..] {
-            worker.arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+            worker.reach(&mut world, 0);
         }
         for worker in &workers {
             assert!(worker.released(&mut world).is_some());
@@ -548,16 +551,16 @@ fn a_child_forked_in_a_failed_round_walks_through_it() {
 /// The new program's checkpoint thread knows nothing of the barrier its predecessor stood at.
 #[test]
 fn an_exec_behind_the_first_barrier_starts_the_round_anew() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         for released in [false, true] {
             let (mut world, mut workers) = launched(dialect, 2);
             let id = checkpoint(&mut world);
             for worker in &workers {
                 worker.order(&mut world);
             }
-            workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+            workers[0].reach(&mut world, 0);
             if released {
-                workers[1].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+                workers[1].reach(&mut world, 0);
                 for worker in &workers {
                     assert!(worker.released(&mut world).is_some());
                 }
@@ -571,11 +574,11 @@ fn an_exec_behind_the_first_barrier_starts_the_round_anew() {
             workers[0].say(&mut world, exec);
             workers[0].order(&mut world);
             if !released {
-                workers[1].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+                workers[1].reach(&mut world, 0);
                 let early = workers[1].released(&mut world);
                 assert_eq!(early, None, "the new program has not arrived");
             }
-            workers[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+            workers[0].reach(&mut world, 0);
             if !released {
                 assert!(workers[1].released(&mut world).is_some());
             }
@@ -599,13 +602,13 @@ fn an_exec_behind_the_first_barrier_starts_the_round_anew() {
 
 #[test]
 fn a_worker_that_resumes_without_an_image_fails_the_round_at_once() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         let id = checkpoint(&mut world);
         for worker in &workers {
             worker.order(&mut world);
         }
-        through_barriers(&mut world, &mut workers, 4);
+        through_all_barriers(&mut world, &mut workers);
         workers[0].resume(&mut world);
         let reason = failed(&world).expect("it waits for ever");
         assert!(matches!(reason, RoundError::NoImage(info) if info.id == workers[0].id));
@@ -624,7 +627,7 @@ fn a_worker_that_resumes_without_an_image_fails_the_round_at_once() {
 
 #[test]
 fn workers_stuck_on_two_hosts_are_both_freed() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = World::new(CoordinatorConfig::default());
         let mut workers: Vec<Worker> = ["one", "one", "two", "two"]
             .map(|host| Worker::launch_on(&mut world, dialect, host))
@@ -663,7 +666,7 @@ fn a_stall_limit_ends_a_failed_round_too() {
 /// The deadline of those beside a lost worker must not outlive what they were late for.
 #[test]
 fn who_is_through_a_round_is_not_killed_in_the_next() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let mut world = World::new(CoordinatorConfig::default());
         let mut workers: Vec<Worker> = ["one", "one", "two"]
             .map(|host| Worker::launch_on(&mut world, dialect, host))
@@ -672,7 +675,7 @@ fn who_is_through_a_round_is_not_killed_in_the_next() {
         for worker in &workers {
             worker.order(&mut world);
         }
-        through_barriers(&mut world, &mut workers, 4);
+        through_all_barriers(&mut world, &mut workers);
         // One is lost behind its report, one on another host before it: the round fails.
         workers[0].report(&mut world);
         world.hang_up(workers[0].conn);
@@ -682,7 +685,7 @@ fn who_is_through_a_round_is_not_killed_in_the_next() {
         survivor[0].resume(&mut world);
 
         let next = checkpoint(&mut world);
-        survivor[0].arrive(&mut world, WorkerState::PreSuspend, "DMT:SUSPEND");
+        survivor[0].reach(&mut world, 0);
         world.wait(Duration::from_secs(6));
         assert!(world.killed.is_empty());
         assert_eq!(world.reply(next), None);

@@ -290,7 +290,7 @@ fn a_checkpoint_goes_through_every_barrier_and_back_to_running() {
                     Did::Sent(WorkerState::Running, Body::WorkerResuming),
                     Did::Other(WorkerOutput::Resume),
                 ] if file.path == "/ckpt/ckpt_counter.dmtcp".into()
-                    && file.host == "vm".into() && file.shell.is_empty() && !file.unique
+                    && file.host == "vm".into() && file.shell.as_ref().is_none_or(Text::is_empty) && !file.unique
             ),
             "{did:?}"
         );

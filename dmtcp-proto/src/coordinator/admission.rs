@@ -2,16 +2,17 @@
 
 use alloc::boxed::Box;
 
+use super::lockstep::last_to_join;
 use super::roster::{Part, Worker};
+use super::worker::MAX_PATH;
 use super::{CoordinatorCore, Restart, Role};
 use crate::coordinator::event::Event;
-use crate::dialect::Dialect;
+use crate::dialect::{Candidates, Dialect};
 use crate::error::DecodeError;
 use crate::ids::{ConnId, UniquePid};
 use crate::interval::Interval;
 use crate::kind::Kind;
-use crate::message::{Accept, Body, DoCheckpoint, Hello, Message, Reject};
-use crate::name::Name;
+use crate::message::{Accept, Body, Hello, Message, Reject};
 use crate::state::WorkerState;
 use crate::text::Text;
 
@@ -41,11 +42,33 @@ impl CoordinatorCore {
                 Ok(())
             }
             Body::NewWorker(_) | Body::RestartWorker(_) => self.process_hello(conn, message),
+            Body::NameServiceRequest(request) => {
+                self.name_request(conn, &request);
+                self.close(conn);
+                Ok(())
+            }
+            Body::SetGlobalCheckpointDir(dir) => {
+                let is_set = self.set_global_dir(&dir);
+                self.send(conn, dialect, Body::GlobalCheckpointDirSet(is_set));
+                self.close(conn);
+                Ok(())
+            }
             body => Err(DecodeError::Unexpected {
                 kind: body.kind(),
                 why: "not a first message",
             }),
         }
+    }
+
+    /// Where all workers of 2.x write their images from the next round on; not while one runs.
+    fn set_global_dir(&mut self, dir: &Text) -> bool {
+        let between_rounds = self.round.is_none() && self.restart.is_none() && !self.resuming;
+        let is_set = between_rounds && !self.roster.is_empty() && dir.as_bytes().len() <= MAX_PATH;
+        if is_set {
+            // Own copy: a slice would keep the whole received buffer alive.
+            self.global_checkpoint_dir = Text::new(dir.as_bytes().to_vec());
+        }
+        is_set
     }
 
     pub(super) fn set_role(&mut self, conn: ConnId, role: Role) {
@@ -66,6 +89,14 @@ impl CoordinatorCore {
             self.close(conn);
             return Ok(());
         }
+        // A computation never mixes dialects.
+        let common = self
+            .candidates(conn)
+            .intersection(self.computation.dialects);
+        if !self.roster.is_empty() && common.is_empty() {
+            self.refuse(conn, Reject::WrongComputation);
+            return Ok(());
+        }
         let admission = match &message.body {
             Body::RestartWorker(hello) => self.admit_restart(conn, &message, hello)?,
             Body::NewWorker(hello) => self.admit_new(&message, hello)?,
@@ -83,8 +114,7 @@ impl CoordinatorCore {
     }
 
     fn refuse(&mut self, conn: ConnId, reason: Reject) {
-        let dialects = self.conns.get(&conn).map(|entry| entry.candidates);
-        let dialect = dialects.and_then(|candidates| candidates.iter().next());
+        let dialect = self.candidates(conn).iter().next();
         // These rejections have the same number in every dialect that is still possible; the
         // only one that has not is chosen where the dialect is certain.
         if let Some(dialect) = dialect {
@@ -125,13 +155,13 @@ impl CoordinatorCore {
                 Admission::Refuse(Reject::NotRunning)
             });
         }
-        let checkpoint = Name::from_field(b"DMT:CHECKPOINT");
+        let last_to_join = last_to_join(self.computation.dialects.only());
         Ok(match &self.round {
             // The parent is held inside fork() until its child is admitted, and the round waits
             // for the parent: the child takes part from the first barrier on. So it is in a failed
             // one, through which the others still go.
             Some(round)
-                if forked && !round.is_sealing() && !self.barriers.has_released(checkpoint) =>
+                if forked && !round.is_sealing() && !self.barriers.has_released(last_to_join) =>
             {
                 Admission::Admit
             }
@@ -173,10 +203,7 @@ impl CoordinatorCore {
             return Ok(Admission::Refuse(Reject::WrongComputation));
         }
         if hello.peers.max(1) != restart.expected {
-            let certain = self
-                .conns
-                .get(&conn)
-                .and_then(|entry| entry.candidates.only());
+            let certain = self.candidates(conn).only();
             let known = certain.and_then(|dialect| dialect.kind_number(Kind::RejectPeerMismatch));
             let reason = known.map_or(Reject::WrongComputation, |_| Reject::PeerMismatch);
             return Ok(Admission::Refuse(reason));
@@ -206,6 +233,7 @@ impl CoordinatorCore {
         if self.roster.is_empty() {
             self.begin_computation(message, hello, restarts, virtual_pid);
         }
+        self.narrow_computation(self.candidates(conn));
         if hello.interval != Interval::Unchanged {
             self.set_interval(hello.interval);
         }
@@ -261,10 +289,12 @@ impl CoordinatorCore {
         let since_start = self.now.since_start().as_nanos();
         let elapsed = u64::try_from(since_start).unwrap_or(u64::MAX);
         self.store.clear();
+        self.name_service.clear();
         self.checkpoint_dir = Text::default();
+        self.global_checkpoint_dir = None;
         self.barriers.reset();
         self.resuming = false;
-        self.computation.dialect = None;
+        self.computation.dialects = Candidates::all();
         self.computation.time_stamp = self.config.identity.time.wrapping_add(elapsed).max(1);
         self.computation.id = if restarts {
             message.group
@@ -292,17 +322,14 @@ impl CoordinatorCore {
         let Some(round) = self.round.as_mut().filter(|round| !round.is_sealing()) else {
             return;
         };
-        let order = DoCheckpoint {
-            peers: self.roster.peers(),
-            then_exit: round.then_exit,
-        };
+        let then_exit = round.then_exit;
         round.missing += 1;
         if let Some(worker) = self.roster.get_mut(conn) {
             worker.part = Part::Told;
             worker.passed = 0;
         }
         if let Some(dialect) = self.dialect_of(conn) {
-            self.send(conn, dialect, Body::DoCheckpoint(order));
+            self.send(conn, dialect, self.order(dialect, then_exit));
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Barriers {
 /// What an arrival means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It waits; ask [`Barriers::is_met`] whether that was the last one.
+    /// It waits; ask [`Barriers::met`] whether that was the last one.
     Waits,
     /// The others have long gone on: release this one alone.
     CatchesUp,
@@ -88,24 +88,22 @@ impl Barriers {
         }
     }
 
-    /// Whether all of so many workers are at the current barrier.
-    pub(super) fn is_met(&self, workers: usize) -> bool {
-        self.current.is_some() && self.arrived == workers
+    /// The current barrier, if all of so many workers are there.
+    pub(super) fn met(&self, workers: usize) -> Option<Name> {
+        self.current.filter(|_| self.arrived == workers)
     }
 
-    /// Lets all go on; the barrier they were at.
-    pub(super) fn release<'a>(
-        &mut self,
-        workers: impl Iterator<Item = &'a mut Worker>,
-    ) -> Option<Name> {
-        let name = self.current.take()?;
+    /// Lets all go on.
+    pub(super) fn release<'a>(&mut self, workers: impl Iterator<Item = &'a mut Worker>) {
+        let Some(name) = self.current.take() else {
+            return;
+        };
         self.released.push(name);
         self.arrived = 0;
         for worker in workers {
             worker.waiting = false;
             worker.passed = self.released.len();
         }
-        Some(name)
     }
 }
 
@@ -138,8 +136,9 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(barriers.arrive(&mut worker, name("x")), Arrival::Waits);
             assert_eq!(barriers.arrive(&mut worker, name("x")), Arrival::Repeated);
-            assert!(barriers.is_met(1));
-            assert_eq!(barriers.release([&mut worker].into_iter()), Some(name("x")));
+            assert_eq!(barriers.met(1), Some(name("x")));
+            barriers.release([&mut worker].into_iter());
+            assert_eq!(barriers.met(1), None);
         }
     }
 
@@ -152,9 +151,9 @@ mod tests {
         assert_eq!(barriers.arrive(&mut early, name("b")), Arrival::Waits);
         assert_eq!(barriers.arrive(&mut late, name("b")), Arrival::Elsewhere);
         assert_eq!(barriers.arrive(&mut late, name("a")), Arrival::CatchesUp);
-        assert!(!barriers.is_met(2));
+        assert_eq!(barriers.met(2), None);
         assert_eq!(barriers.arrive(&mut late, name("b")), Arrival::Waits);
-        assert!(barriers.is_met(2));
+        assert_eq!(barriers.met(2), Some(name("b")));
     }
 
     #[test]
@@ -164,6 +163,6 @@ mod tests {
         barriers.arrive(&mut one, name("a"));
         barriers.leave(&one);
         assert_eq!(barriers.arrive(&mut two, name("z")), Arrival::Waits);
-        assert!(barriers.is_met(1));
+        assert_eq!(barriers.met(1), Some(name("z")));
     }
 }

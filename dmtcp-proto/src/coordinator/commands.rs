@@ -36,10 +36,10 @@ pub(super) struct Prefixes {
 enum Prefix {
     /// The next checkpoint is answered at its end.
     Blocking,
-    /// The next checkpoint is the one that has just been started.
-    Killing,
     /// The workers are killed behind the next checkpoint.
-    ThenKill,
+    Killing,
+    /// The next checkpoint is the one that has just been made.
+    Started,
 }
 
 impl Prefixes {
@@ -54,13 +54,14 @@ impl Prefixes {
         self.entries.push_back((now, from, prefix));
     }
 
-    fn take(&mut self, now: Instant, from: UniquePid) -> Option<Prefix> {
+    /// Whether it was remembered; it counts once.
+    fn take(&mut self, now: Instant, from: UniquePid, prefix: Prefix) -> bool {
         self.entries.retain(|(since, ..)| now - *since < Self::LIFE);
         let index = self
             .entries
             .iter()
-            .position(|(_, id, _)| id.same_as(&from))?;
-        self.entries.remove(index).map(|(.., prefix)| prefix)
+            .position(|(_, id, other)| id.same_as(&from) && *other == prefix);
+        index.and_then(|index| self.entries.remove(index)).is_some()
     }
 }
 
@@ -137,18 +138,18 @@ impl CoordinatorCore {
                 let limit = dialect.peer_payload_limit().unwrap_or(usize::MAX);
                 result.text = Bytes::from(cut_at_line(text, limit));
             }
-            Verb::Checkpoint => match self.prefixes.take(self.now, from) {
-                Some(Prefix::Blocking) => return self.tool_checkpoint(conn, from, result, true),
-                Some(Prefix::Killing) => result.peers = self.roster.peers(),
-                Some(Prefix::ThenKill) => {
-                    result.verb = Some(Verb::CheckpointAndKill);
-                    return self.tool_checkpoint(conn, from, result, true);
+            Verb::Checkpoint => {
+                if !self.prefixes.take(self.now, from, Prefix::Started) {
+                    let blocking = self.prefixes.take(self.now, from, Prefix::Blocking);
+                    let kill = self.prefixes.take(self.now, from, Prefix::Killing);
+                    return self.tool_checkpoint(conn, from, result, blocking || kill, kill);
                 }
-                None => return self.tool_checkpoint(conn, from, result, false),
-            },
+                result.peers = self.roster.peers();
+            }
             Verb::BlockingPrefix => self.prefixes.remember(self.now, from, Prefix::Blocking),
             Verb::BlockingCheckpoint | Verb::CheckpointAndKill => {
-                return self.tool_checkpoint(conn, from, result, true);
+                let kill = command.verb == Verb::CheckpointAndKill;
+                return self.tool_checkpoint(conn, from, result, true, kill);
             }
             Verb::SetInterval => {
                 self.set_interval(command.interval);
@@ -162,7 +163,7 @@ impl CoordinatorCore {
                 self.kill(None);
                 return self.stop_if_asked();
             }
-            Verb::KillingPrefix => self.prefixes.remember(self.now, from, Prefix::ThenKill),
+            Verb::KillingPrefix => self.prefixes.remember(self.now, from, Prefix::Killing),
             Verb::GetCheckpointDir if self.all_running() => {
                 result.text = self.checkpoint_dir.to_c_string();
             }
@@ -182,6 +183,7 @@ impl CoordinatorCore {
         from: UniquePid,
         mut result: UserResult,
         wait: bool,
+        kill: bool,
     ) {
         if !self.can_start() {
             result.status = CommandStatus::NotRunning;
@@ -189,7 +191,7 @@ impl CoordinatorCore {
         }
         result.peers = self.roster.peers();
         let verb = result.verb.unwrap_or(Verb::Checkpoint);
-        let kill = verb == Verb::CheckpointAndKill || self.config.kill_after_checkpoint;
+        let kill = kill || self.config.kill_after_checkpoint;
         if wait {
             self.start_round(kill, Some(Asker::Tool(conn, verb, from)));
         } else {
@@ -240,7 +242,7 @@ impl CoordinatorCore {
                     }
                     if verb == Verb::CheckpointAndKill && outcome.is_ok() {
                         // Tools up to 4.2.0 send an ordinary checkpoint command behind it.
-                        self.prefixes.remember(self.now, from, Prefix::Killing);
+                        self.prefixes.remember(self.now, from, Prefix::Started);
                     }
                     self.answer_tool_about(conn, result, computation);
                 }

@@ -14,6 +14,8 @@ mod commands;
 mod config;
 mod event;
 mod interface;
+mod lockstep;
+mod name_service;
 mod roster;
 mod round;
 mod store;
@@ -31,6 +33,7 @@ use core::net::SocketAddr;
 
 use self::barrier::Barriers;
 use self::commands::Prefixes;
+use self::name_service::NameService;
 use self::roster::Roster;
 use self::round::Round;
 use self::store::Store;
@@ -91,7 +94,10 @@ pub struct CoordinatorCore {
     /// When the next periodic checkpoint is due, even if it cannot begin then.
     due: Option<Instant>,
     store: Store,
+    name_service: NameService,
     checkpoint_dir: Text,
+    /// 2.x: where all workers write their images, if a plugin has said so.
+    global_checkpoint_dir: Option<Text>,
     prefixes: Prefixes,
 }
 
@@ -100,8 +106,8 @@ pub struct CoordinatorCore {
 struct Computation {
     id: UniquePid,
     time_stamp: u64,
-    /// Pinned by the first worker whose dialect is certain.
-    dialect: Option<Dialect>,
+    /// What all its workers can still be speaking; one, as soon as one of them has told.
+    dialects: Candidates,
 }
 
 #[derive(Debug)]
@@ -173,7 +179,9 @@ impl CoordinatorCore {
             interval,
             due: None,
             store: Store::default(),
+            name_service: NameService::default(),
             checkpoint_dir: Text::default(),
+            global_checkpoint_dir: None,
             prefixes: Prefixes::default(),
         }
     }
@@ -333,7 +341,7 @@ impl CoordinatorCore {
             Role::Hello => self.hello(conn, dialect, message),
             Role::NameService => self.name_service(conn, message),
             Role::Worker => {
-                if candidates.only().is_some() && !self.pin_dialect(dialect) {
+                if !self.narrow_computation(candidates) {
                     let why = "the computation speaks another dialect";
                     return Err(DecodeError::Unexpected {
                         kind: message.body.kind(),
@@ -368,18 +376,25 @@ impl CoordinatorCore {
         }
     }
 
-    /// Whether `dialect` is, or now becomes, the computation's.
-    fn pin_dialect(&mut self, dialect: Dialect) -> bool {
-        *self.computation.dialect.get_or_insert(dialect) == dialect
+    /// Whether one of these can be the computation's dialect; a computation never mixes them.
+    fn narrow_computation(&mut self, candidates: Candidates) -> bool {
+        let common = self.computation.dialects.intersection(candidates);
+        if !common.is_empty() {
+            self.computation.dialects = common;
+        }
+        !common.is_empty()
+    }
+
+    /// The dialects that this peer can still be speaking.
+    fn candidates(&self, conn: ConnId) -> Candidates {
+        let entry = self.conns.get(&conn);
+        entry.map_or_else(Candidates::all, |entry| entry.candidates)
     }
 
     /// What can be sent to this connection: its own dialect, or the computation's.
     fn dialect_of(&self, conn: ConnId) -> Option<Dialect> {
-        let own = self
-            .conns
-            .get(&conn)
-            .and_then(|entry| entry.candidates.only());
-        own.or(self.computation.dialect)
+        let own = self.candidates(conn).only();
+        own.or_else(|| self.computation.dialects.only())
     }
 
     fn event(&mut self, event: Event) {

@@ -11,7 +11,6 @@ use super::roster::{Part, Worker};
 use super::{CoordinatorCore, Output};
 use crate::command::WorkerInfo;
 use crate::ids::{ConnId, UniquePid};
-use crate::message::{Body, DoCheckpoint};
 use crate::state::WorkerState;
 use crate::text::Text;
 use crate::time::Instant;
@@ -78,7 +77,7 @@ impl CoordinatorCore {
             && self.restart.is_none()
             && self.kill.is_none()
             && !self.stopping
-            && self.computation.dialect.is_some()
+            && self.computation.dialects.only().is_some()
     }
 
     /// Asks for a round; [`can_start`](Self::can_start) holds.
@@ -129,7 +128,9 @@ impl CoordinatorCore {
             generation,
             workers: peers,
         });
-        self.broadcast(&Body::DoCheckpoint(DoCheckpoint { peers, then_exit }));
+        if let Some(dialect) = self.computation.dialects.only() {
+            self.broadcast(&self.order(dialect, then_exit));
+        }
     }
 
     /// A worker reached its next step.
@@ -179,6 +180,7 @@ impl CoordinatorCore {
             ..
         } = round;
         let generation = computation.generation;
+        let is_sealed = result.is_ok();
         match result {
             Ok(()) => {
                 let peers = u32::try_from(reports.len()).unwrap_or(u32::MAX);
@@ -209,8 +211,12 @@ impl CoordinatorCore {
             worker.part = Part::None;
         }
         let killers = core::mem::take(&mut self.kill_after_seal);
-        if then_exit && of_this_round || !killers.is_empty() {
+        // Workers that leave by themselves are gone whatever became of their images.
+        let leave = then_exit && (is_sealed || !self.waits_only_here());
+        if leave && of_this_round || !killers.is_empty() {
             self.kill_now(killers.into_iter().flatten().collect());
+        } else {
+            self.release_if_met();
         }
         self.reset_due();
         self.stop_if_asked();
@@ -269,14 +275,17 @@ impl CoordinatorCore {
                 self.fail_round(reason);
                 // From here on stock workers of one host wait for each other in a barrier of
                 // their own, sized for the lost one: no message frees them.
-                if !matches!(state, WorkerState::PreSuspend) {
+                if state != WorkerState::PreSuspend && !self.waits_only_here() {
                     self.kill_stuck(&worker.host);
                 }
             }
             // Its image is there, so the set can be complete; but those of its host that have not
             // resumed may wait for it inside DMTCP.
             Part::Reported
-                if !round.then_exit && state != WorkerState::Running && self.kill.is_none() =>
+                if !round.then_exit
+                    && state != WorkerState::Running
+                    && self.kill.is_none()
+                    && !self.waits_only_here() =>
             {
                 let deadline = self.now + self.config.kill_timeout;
                 self.stuck.entry(worker.host.clone()).or_insert(deadline);

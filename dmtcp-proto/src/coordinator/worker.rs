@@ -4,23 +4,25 @@ use alloc::boxed::Box;
 
 use super::CoordinatorCore;
 use super::barrier::Arrival;
+use super::lockstep::reporting_state;
 use super::roster::{Part, Worker};
 use crate::command::Reply;
 use crate::coordinator::Output;
 use crate::coordinator::event::{Event, ImageReport, RoundError};
+use crate::dialect::Candidates;
 use crate::error::DecodeError;
 use crate::ids::ConnId;
 use crate::kind::Kind;
 use crate::message::{
-    Body, CheckpointFile, DoCheckpoint, KeyValueOp, KeyValueRequest, KeyValueResponse, Message,
-    Released,
+    Body, CheckpointFile, KeyValueOp, KeyValueRequest, KeyValueResponse, Message,
+    NameServiceRequest, Released,
 };
 use crate::name::Name;
 use crate::state::WorkerState;
 use crate::text::Text;
 
 /// The longest path that Linux takes; a longer answer would not reach every peer.
-const MAX_PATH: usize = 4096;
+pub(super) const MAX_PATH: usize = 4096;
 
 impl CoordinatorCore {
     pub(super) fn worker_message(
@@ -32,13 +34,13 @@ impl CoordinatorCore {
         match message.body {
             Body::ProcessAfterExec { real_pid, program } => {
                 self.identify(conn, &message.from, real_pid, Some(program));
-                self.roster.set_state(conn, message.state);
+                self.told_state(conn, message.state);
                 self.restart_part(conn);
                 self.updated(conn);
             }
             Body::ProcessAfterFork { real_pid } => {
                 self.identify(conn, &message.from, real_pid, None);
-                self.roster.set_state(conn, message.state);
+                self.told_state(conn, message.state);
                 self.updated(conn);
             }
             Body::GetCheckpointDir => {
@@ -57,12 +59,14 @@ impl CoordinatorCore {
                 self.roster.set_state(conn, message.state);
                 self.arrived(conn, name)?;
             }
+            Body::Ok => self.phase_done(conn, message.state)?,
             Body::CheckpointFile(file) => {
-                self.roster.set_state(conn, message.state);
+                self.told_state(conn, message.state);
                 self.reported(conn, file)?;
             }
             Body::WorkerResuming => self.resumed(conn),
             Body::KeyValueRequest(request) => self.key_value(conn, &request),
+            Body::NameServiceRequest(request) => self.name_request(conn, &request),
             _ => {
                 let why = "not a message of an admitted worker";
                 return Err(DecodeError::Unexpected { kind, why });
@@ -82,13 +86,30 @@ impl CoordinatorCore {
                 self.key_value(conn, &request);
                 Ok(())
             }
+            Body::NameServiceRequest(request) => {
+                self.name_request(conn, &request);
+                Ok(())
+            }
             body => {
-                let why = "a name-service connection carries key-value requests only";
+                let why = "a name-service connection carries requests to the store only";
                 Err(DecodeError::Unexpected {
                     kind: body.kind(),
                     why,
                 })
             }
+        }
+    }
+
+    /// A state in a message that is not about it. 2.x tells its state with [`Body::Ok`] only.
+    fn told_state(&mut self, conn: ConnId, state: WorkerState) {
+        if !self.waits_only_here() {
+            self.roster.set_state(conn, state);
+        }
+    }
+
+    pub(super) fn name_request(&mut self, conn: ConnId, request: &NameServiceRequest) {
+        if let Some(answer) = self.name_service.request(request, self.config.max_store) {
+            self.answer(conn, answer);
         }
     }
 
@@ -111,7 +132,7 @@ impl CoordinatorCore {
         }
     }
 
-    fn updated(&mut self, conn: ConnId) {
+    pub(super) fn updated(&mut self, conn: ConnId) {
         if let Some(worker) = self.roster.get(conn) {
             let info = worker.info();
             self.event(Event::WorkerUpdated(info));
@@ -126,6 +147,10 @@ impl CoordinatorCore {
             return;
         };
         let then_exit = round.then_exit;
+        // A worker of 2.x that gets its order twice exits.
+        if self.waits_only_here() {
+            return;
+        }
         let Some(worker) = self.roster.get_mut(conn) else {
             return;
         };
@@ -137,11 +162,7 @@ impl CoordinatorCore {
         worker.passed = 0;
         worker.part = Part::Told;
         if let Some(dialect) = self.dialect_of(conn) {
-            let order = DoCheckpoint {
-                peers: self.roster.peers(),
-                then_exit,
-            };
-            self.send(conn, dialect, Body::DoCheckpoint(order));
+            self.send(conn, dialect, self.order(dialect, then_exit));
         }
     }
 
@@ -170,7 +191,7 @@ impl CoordinatorCore {
         self.send(conn, dialect, Body::KeyValueResponse(response));
     }
 
-    fn arrived(&mut self, conn: ConnId, name: Name) -> Result<(), DecodeError> {
+    pub(super) fn arrived(&mut self, conn: ConnId, name: Name) -> Result<(), DecodeError> {
         let unexpected = |why| {
             Err(DecodeError::Unexpected {
                 kind: Kind::Barrier,
@@ -195,13 +216,14 @@ impl CoordinatorCore {
         if waits {
             self.release_if_met();
         } else {
-            let released = self.released(name);
-            self.answer(conn, Body::BarrierReleased(released));
+            if let Some(dialect) = self.dialect_of(conn) {
+                self.send(conn, dialect, self.release_of(dialect, name));
+            }
         }
         Ok(())
     }
 
-    fn released(&self, name: Name) -> Released {
+    pub(super) fn released(&self, name: Name) -> Released {
         let then_exit = self.round.as_ref().is_some_and(|round| round.then_exit);
         Released {
             name,
@@ -215,25 +237,29 @@ impl CoordinatorCore {
             .restart
             .as_ref()
             .is_none_or(|restart| self.roster.peers() == restart.expected);
-        if !complete || !self.barriers.is_met(self.roster.len()) {
+        let Some(name) = self.barriers.met(self.roster.len()) else {
+            return;
+        };
+        let Some(dialect) = self.computation.dialects.only() else {
+            return;
+        };
+        if !complete || self.holds_for_seal(name) {
             return;
         }
-        if let Some(name) = self.barriers.release(self.roster.iter_mut()) {
-            let released = self.released(name);
-            self.broadcast(&Body::BarrierReleased(released));
-            self.event(Event::BarrierReleased {
-                name,
-                peers: released.peers,
-            });
-        }
+        self.barriers.release(self.roster.iter_mut());
+        self.before_release(name);
+        self.broadcast(&self.release_of(dialect, name));
+        let peers = self.roster.peers();
+        self.event(Event::BarrierReleased { name, peers });
     }
 
     fn reported(&mut self, conn: ConnId, file: CheckpointFile) -> Result<(), DecodeError> {
         let kind = Kind::CheckpointFile;
+        let state = self.dialect_of(conn).map(reporting_state);
         let Some(worker) = self.roster.get_mut(conn) else {
             return Ok(());
         };
-        if worker.part != Part::Answered || worker.state() != WorkerState::Checkpointed {
+        if worker.part != Part::Answered || Some(worker.state()) != state {
             let why = "no image is expected of this worker";
             return Err(DecodeError::Unexpected { kind, why });
         }
@@ -254,7 +280,7 @@ impl CoordinatorCore {
         Ok(())
     }
 
-    fn resumed(&mut self, conn: ConnId) {
+    pub(super) fn resumed(&mut self, conn: ConnId) {
         self.roster.set_state(conn, WorkerState::Running);
         let Some(worker) = self.roster.get_mut(conn) else {
             return;
@@ -343,7 +369,7 @@ impl CoordinatorCore {
         self.stuck.clear();
         self.barriers.reset();
         self.computation.id = crate::UniquePid::NULL;
-        self.computation.dialect = None;
+        self.computation.dialects = Candidates::all();
         self.due = None;
         self.event(Event::ComputationEnded { computation });
         for id in self.kill.take().map(|kill| kill.askers).unwrap_or_default() {

@@ -37,6 +37,18 @@ impl Candidates {
             .is_some_and(|index| self.0 & (1 << index) != 0)
     }
 
+    /// Those that are possible here and there.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether no dialect is possible.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The possible ones, oldest first.
     pub fn iter(self) -> impl Iterator<Item = Dialect> {
         Dialect::ALL
@@ -124,6 +136,13 @@ fn is_name_service_request(kind: Kind, frame: &Frame) -> bool {
             lengths.1 > 0 && usize::try_from(lengths.0).ok() == Some(frame.payload.len())
         }
         _ => false,
+    }
+}
+
+impl Default for Candidates {
+    /// [`Candidates::all`].
+    fn default() -> Self {
+        Self::all()
     }
 }
 

@@ -6,9 +6,9 @@
 use bytes::BytesMut;
 use dmtcp_proto::{
     Body, Command, CommandError, ConnId, CoordinatorConfig, CoordinatorCore, Decoder, Dialect,
-    DoCheckpoint, Event, Hello, Input, Instant, Interval, Limits, Message, Name, Output, Released,
-    Reply, RequestId, Text, UniquePid, UserCommand, UserResult, Verb, WorkerInfo, WorkerState,
-    encode,
+    DoCheckpoint, Event, Hello, Input, Instant, Interval, Limits, Message, Name, Output, Phase,
+    Released, Reply, RequestId, Text, UniquePid, UserCommand, UserResult, Verb, WorkerInfo,
+    WorkerState, encode,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +19,24 @@ pub fn for_each_dialect(test: impl Fn(Dialect)) {
         eprintln!("--- {dialect:?}");
         test(dialect);
     }
+}
+
+/// Runs a test once for every dialect whose rounds go through barriers.
+pub fn for_each_barrier_dialect(test: impl Fn(Dialect)) {
+    for_each_dialect(|dialect| {
+        if dialect.phases().is_empty() {
+            test(dialect);
+        }
+    });
+}
+
+/// Runs a test once for every dialect whose rounds go in lockstep.
+pub fn for_each_lockstep_dialect(test: impl Fn(Dialect)) {
+    for_each_dialect(|dialect| {
+        if !dialect.phases().is_empty() {
+            test(dialect);
+        }
+    });
 }
 
 pub struct World {
@@ -183,7 +201,10 @@ impl World {
         interval: Interval,
     ) -> ConnId {
         let conn = self.connect();
-        let command = Body::UserCommand(UserCommand { verb, interval });
+        let command = Body::UserCommand(UserCommand {
+            interval,
+            ..UserCommand::new(verb)
+        });
         let message = Message::new(from, command);
         self.bytes(conn, &encoded(dialect, &message));
         conn
@@ -301,6 +322,43 @@ impl Worker {
                 program: Text::from("counter"),
             },
         );
+        if self.is_lockstep() {
+            self.say(world, Body::Ok);
+        }
+    }
+
+    pub fn is_lockstep(&self) -> bool {
+        !self.dialect.phases().is_empty()
+    }
+
+    /// What this worker goes through between its order and its report.
+    pub fn steps(&self) -> Vec<(String, WorkerState)> {
+        if self.is_lockstep() {
+            let phases = self.dialect.phases().iter();
+            return phases
+                .map(|&(_, state)| (state.to_string(), state))
+                .take_while(|&(_, state)| state != WorkerState::Checkpointed)
+                .collect();
+        }
+        let barriers = CHECKPOINT_BARRIERS.iter();
+        barriers
+            .map(|&(barrier, state)| (barrier.to_string(), state))
+            .collect()
+    }
+
+    /// Reaches the end of one of its [`steps`](Self::steps).
+    pub fn reach(&mut self, world: &mut World, step: usize) {
+        let (barrier, state) = self.steps().swap_remove(step);
+        self.arrive(world, state, &barrier);
+    }
+
+    /// Reaches the point where a restart waits for all.
+    pub fn reach_restart(&mut self, world: &mut World) {
+        let state = match self.is_lockstep() {
+            true => WorkerState::Checkpointed,
+            false => WorkerState::Restarting,
+        };
+        self.arrive(world, state, "DMT:Restart");
     }
 
     /// Sends RESTART_WORKER; nothing else.
@@ -350,27 +408,56 @@ impl Worker {
     pub fn order(&self, world: &mut World) -> DoCheckpoint {
         match self.take(world).pop().expect("no order").body {
             Body::DoCheckpoint(order) => order,
+            Body::Do(order) => {
+                assert_eq!(order.phase, self.dialect.phases()[0].0);
+                DoCheckpoint {
+                    peers: world.core.status().peers,
+                    then_exit: false,
+                }
+            }
             other => panic!("not an order: {other:?}"),
         }
     }
 
     pub fn arrive(&mut self, world: &mut World, state: WorkerState, barrier: &str) {
         self.state = state;
-        self.say(world, Body::Barrier(Name::new(barrier).unwrap()));
+        let body = match self.is_lockstep() {
+            true => Body::Ok,
+            false => Body::Barrier(Name::new(barrier).unwrap()),
+        };
+        self.say(world, body);
     }
 
     pub fn released(&self, world: &mut World) -> Option<Released> {
         match self.take(world).pop()?.body {
             Body::BarrierReleased(released) => Some(released),
+            Body::Do(order) => {
+                let mut phases = self.dialect.phases().iter();
+                let done = phases.find(|&&(_, end)| end == self.state).unwrap();
+                assert_eq!(phases.next().unwrap().0, order.phase, "behind {done:?}");
+                let peers = world.core.status().peers;
+                if order.phase == Phase::FdLeaderElection {
+                    assert_eq!(order.peers, peers);
+                }
+                let name = Name::new(&self.state.to_string()).unwrap();
+                let then_exit = false;
+                Some(Released {
+                    name,
+                    peers,
+                    then_exit,
+                })
+            }
             other => panic!("not a release: {other:?}"),
         }
     }
 
     pub fn report(&mut self, world: &mut World) {
-        self.state = WorkerState::Checkpointed;
+        if !self.is_lockstep() {
+            self.state = WorkerState::Checkpointed;
+        }
         let file = dmtcp_proto::CheckpointFile {
             path: Text::from(format!("/d/ckpt_counter_{}.dmtcp", self.id)),
-            shell: Text::default(),
+            shell: Some(Text::default()),
             host: Text::from(self.host),
             unique: false,
         };
@@ -394,9 +481,14 @@ pub const CHECKPOINT_BARRIERS: [(&str, WorkerState); 4] = [
     ("DMT:WriteCkpt", WorkerState::Checkpointed),
 ];
 
+/// Takes the workers through all barriers in front of their report.
+pub fn through_all_barriers(world: &mut World, workers: &mut [Worker]) {
+    through_barriers(world, workers, workers[0].steps().len());
+}
+
 /// Takes the workers through the first `count` barriers; checks that nobody is released early.
 pub fn through_barriers(world: &mut World, workers: &mut [Worker], count: usize) {
-    for (barrier, state) in &CHECKPOINT_BARRIERS[..count] {
+    for (barrier, state) in &workers[0].steps()[..count] {
         let last = workers.len() - 1;
         for (index, worker) in workers.iter_mut().enumerate() {
             worker.arrive(world, *state, barrier);
@@ -417,14 +509,27 @@ pub fn write_images(world: &mut World, workers: &mut [Worker]) {
     for worker in workers.iter() {
         worker.order(world);
     }
-    through_barriers(world, workers, 4);
+    through_all_barriers(world, workers);
     for worker in workers.iter_mut() {
         worker.report(world);
     }
 }
 
+/// Takes all workers of the computation from their reports, or from the first barrier of their
+/// restart, back to their programs.
 pub fn resume_all(world: &mut World, workers: &mut [Worker]) {
-    for worker in workers {
+    let state = workers[0].state;
+    let mut phases = workers[0].dialect.phases().iter();
+    let _done = phases.find(|&&(_, end)| end == state);
+    for &(_, state) in phases {
+        for worker in workers.iter_mut() {
+            worker.arrive(world, state, "");
+        }
+        for worker in workers.iter().filter(|_| state != WorkerState::Running) {
+            assert!(worker.released(world).is_some(), "held behind {state}");
+        }
+    }
+    for worker in workers.iter_mut().filter(|worker| !worker.is_lockstep()) {
         worker.resume(world);
     }
 }
