@@ -3,6 +3,7 @@
 //! above; this is the command only.
 
 use std::{
+    env,
     ffi::OsString,
     fs::OpenOptions,
     io,
@@ -39,6 +40,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs until `spawn`"]
 pub struct Restart {
+    tools: Tools,
     invocation: Invocation,
     images: Vec<PathBuf>,
     strict: bool,
@@ -51,6 +53,7 @@ impl Restart {
     /// Relative paths are taken from this program's current directory. Names end in `.dmtcp`.
     pub fn new<I: Into<PathBuf>>(tools: &Tools, images: impl IntoIterator<Item = I>) -> Self {
         Self {
+            tools: tools.clone(),
             invocation: Invocation::new(tools.restart()),
             images: images.into_iter().map(Into::into).collect(),
             strict: true,
@@ -134,6 +137,11 @@ impl Restart {
         if !self.strict {
             command.arg("--no-strict-checking");
         }
+        // 2.x puts the memory back under the restartable sequence that the C library (2.35 and
+        // later) has registered for dmtcp_restart; the kernel then kills the process.
+        if self.tools.version().is_ok_and(|release| release.major < 3) {
+            command.env(TUNABLES, without_rseq(env::var_os(TUNABLES)));
+        }
         for image in &self.images {
             if image
                 .extension()
@@ -160,6 +168,17 @@ impl Restart {
         }
         self.invocation.spawn(command)
     }
+}
+
+const TUNABLES: &str = "GLIBC_TUNABLES";
+
+fn without_rseq(inherited: Option<OsString>) -> OsString {
+    let mut tunables = inherited.unwrap_or_default();
+    if !tunables.is_empty() {
+        tunables.push(":");
+    }
+    tunables.push("glibc.pthread.rseq=0");
+    tunables
 }
 
 /// A FIFO would hold whoever opens it to read it.

@@ -146,8 +146,7 @@ pub struct Release {
     pub minor: u32,
     /// Its third number, 0 if not printed.
     pub patch: u32,
-    /// What it most likely speaks: [`Dialect::V3`] for 3.x and 4.x, [`Dialect::V5`] from 5,
-    /// `None` for what this crate does not speak (2.x and older).
+    /// What it most likely speaks; `None` for what this crate does not speak (before 2.4).
     ///
     /// **A hint.** There are builds that call themselves 5.0 and speak the dialect of 4.x, or
     /// one between the two; only the wire tells.
@@ -166,9 +165,12 @@ impl Release {
         let major = numbers.next()??;
         let mut next = || numbers.next().flatten().unwrap_or(0);
         let (minor, patch) = (next(), next());
-        let dialect = match major {
-            0..=2 => None,
-            3 | 4 => Some(Dialect::V3),
+        let dialect = match (major, minor, patch) {
+            (2, 4, _) | (2, 5, 0) => Some(Dialect::V2_4),
+            (2, 5, _) => Some(Dialect::V2_5),
+            (2, 6.., _) => Some(Dialect::V2_6),
+            (0..=2, ..) => None,
+            (3 | 4, ..) => Some(Dialect::V3),
             _ => Some(Dialect::V5),
         };
         Some(Self {
