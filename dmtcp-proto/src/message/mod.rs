@@ -226,7 +226,11 @@ impl Message {
         fields.finish()?;
         Ok(Self {
             from: header.from,
-            group: header.group,
+            // Stock senders leave residue in the generation of a computation that is none.
+            group: match header.group.is_null() {
+                true => UniquePid::NULL,
+                false => header.group,
+            },
             state: dialect.state(header.state),
             body,
         })
