@@ -68,32 +68,38 @@ impl Candidates {
     }
 
     /// Those in which `frame` can be the first message of a client.
+    ///
+    /// A restarting process's state has its own number in some dialects and tells them apart. A
+    /// state that is none of them leaves all open: whoever admits the process refuses it by name.
     #[must_use]
     pub fn narrow_by_first(self, frame: &Frame) -> Self {
         let with_payload = !frame.payload.is_empty();
-        self.retain(|dialect| match dialect.kind(frame.header.kind) {
-            Kind::NewWorker | Kind::NameServiceWorker => true,
-            // The states of 2.5 and 2.6 have other numbers.
-            Kind::RestartWorker => dialect.state(frame.header.state) == WorkerState::Restarting,
+        let possible = self.retain(|dialect| match dialect.kind(frame.header.kind) {
+            Kind::NewWorker | Kind::NameServiceWorker | Kind::RestartWorker => true,
             Kind::UserCommand => !with_payload,
             Kind::SetGlobalCheckpointDir => with_payload,
             kind => is_name_service_request(kind, frame),
-        })
+        });
+        let told = possible.retain(|dialect| {
+            dialect.kind(frame.header.kind) != Kind::RestartWorker
+                || dialect.state(frame.header.state) == WorkerState::Restarting
+        });
+        if told.0 == 0 { possible } else { told }
     }
 
     /// Those in which `frame` can be a later message of a worker that has not taken part in a
     /// checkpoint or restart yet.
+    ///
+    /// Where several remain, the frame means the same in all of them.
     #[must_use]
     pub fn narrow_by_later(self, frame: &Frame) -> Self {
         let with_payload = !frame.payload.is_empty();
         self.retain(|dialect| match dialect.kind(frame.header.kind) {
             Kind::ProcessAfterExec | Kind::SetCheckpointDir | Kind::KeyValueRequest => with_payload,
             Kind::Barrier => !with_payload && frame.header.name[0] != 0,
-            Kind::ProcessAfterFork
-            | Kind::GetCheckpointDir
-            | Kind::WorkerResuming
-            | Kind::Ok
-            | Kind::UpdateLogging => !with_payload,
+            Kind::ProcessAfterFork | Kind::GetCheckpointDir | Kind::WorkerResuming | Kind::Ok => {
+                !with_payload
+            }
             kind => is_name_service_request(kind, frame),
         })
     }
@@ -125,18 +131,17 @@ impl Candidates {
 
 /// The lengths in the header tell apart kinds that have the same number in 2.5 and 2.6.
 fn is_name_service_request(kind: Kind, frame: &Frame) -> bool {
-    let lengths = (frame.header.key_len, frame.header.value_len);
-    let total = usize::try_from(u64::from(lengths.0) + u64::from(lengths.1)).ok();
-    match kind {
+    let (key, value) = (frame.header.key_len, frame.header.value_len);
+    let is_payload = |len: u64| u64::try_from(frame.payload.len()).is_ok_and(|whole| whole == len);
+    let fits = match kind {
         Kind::NameServiceRegister | Kind::NameServiceRegisterSync => {
-            lengths.0 > 0 && lengths.1 > 0 && total == Some(frame.payload.len())
+            value > 0 && is_payload(u64::from(key) + u64::from(value))
         }
-        Kind::NameServiceQuery => lengths.1 == 0 && total == Some(frame.payload.len()),
-        Kind::NameServiceUniqueIdQuery => {
-            lengths.1 > 0 && usize::try_from(lengths.0).ok() == Some(frame.payload.len())
-        }
+        Kind::NameServiceQuery => value == 0 && is_payload(u64::from(key)),
+        Kind::NameServiceUniqueIdQuery => value > 0 && is_payload(u64::from(key)),
         _ => false,
-    }
+    };
+    fits && key > 0
 }
 
 impl Default for Candidates {

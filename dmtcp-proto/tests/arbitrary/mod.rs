@@ -6,11 +6,13 @@
 use bytes::Bytes;
 use dmtcp_proto::{
     Accept, Body, CheckpointFile, CommandStatus, Dialect, DoCheckpoint, Frame, Header, Hello,
-    Interval, KeyValueOp, KeyValueRequest, KeyValueResponse, Message, Name, Reject, Released, Text,
-    UniquePid, UserCommand, UserResult, Verb,
+    Interval, KeyValueOp, KeyValueRequest, KeyValueResponse, Kind, Message, Name, NameServiceOp,
+    NameServiceRequest, Phase, PhaseOrder, Reject, Released, Text, UniquePid, UserCommand,
+    UserResult, Verb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::strategy::Union;
 
 pub fn dialect() -> impl Strategy<Value = Dialect> {
     proptest::sample::select(Dialect::ALL)
@@ -28,7 +30,7 @@ pub fn id() -> impl Strategy<Value = UniquePid> {
 fn header() -> impl Strategy<Value = Header> {
     let ids = (id(), id());
     let name = vec(any::<u8>(), 64);
-    let numbers = vec(any::<u32>(), 15);
+    let numbers = vec(any::<u32>(), 16);
     let rest = any::<(u8, u64, [u8; 4])>();
     (ids, name, numbers, rest).prop_map(|((from, group), name, n, (residue, time_stamp, ip))| {
         let mut header = Header::default();
@@ -53,21 +55,53 @@ fn header() -> impl Strategy<Value = Header> {
         header.ip = ip;
         header.unique_id_offset = n[13];
         header.then_exit = n[14];
+        header.log_mask = n[15];
         header
     })
 }
 
-pub fn frame() -> impl Strategy<Value = Frame> {
+/// Clears what a dialect's header has no place for.
+fn fit(dialect: Dialect, header: &mut Header) {
+    match dialect {
+        Dialect::V3 | Dialect::V5 => header.log_mask = 0,
+        _ => {
+            header.name[8..].fill(0);
+            header.key_value_code = 0;
+            header.key_value_residue = 0;
+            header.then_exit = 0;
+        }
+    }
+    if dialect == Dialect::V2_4 {
+        header.unique_id_offset = 0;
+        header.log_mask = 0;
+    }
+}
+
+/// A frame that a dialect can say.
+pub fn frame_of(dialect: Dialect) -> impl Strategy<Value = Frame> {
     // Around 1024 the decoder changes from copying a payload to sharing it.
     let payload = prop_oneof![
         3 => vec(any::<u8>(), 0..40),
         1 => vec(any::<u8>(), 1000..1050),
         1 => vec(any::<u8>(), 0..5000),
     ];
-    (header(), payload).prop_map(|(header, payload)| Frame {
-        header,
-        payload: Bytes::from(payload),
+    (header(), payload).prop_map(move |(mut header, payload)| {
+        fit(dialect, &mut header);
+        Frame {
+            header,
+            payload: Bytes::from(payload),
+        }
     })
+}
+
+/// A dialect, and a frame that it can say.
+pub fn frame() -> impl Strategy<Value = (Dialect, Frame)> {
+    dialect().prop_flat_map(|dialect| (Just(dialect), frame_of(dialect)))
+}
+
+/// A dialect, and some frames that it can say.
+pub fn frames(most: usize) -> impl Strategy<Value = (Dialect, Vec<Frame>)> {
+    dialect().prop_flat_map(move |dialect| (Just(dialect), vec(frame_of(dialect), 1..=most)))
 }
 
 fn text() -> impl Strategy<Value = Text> {
@@ -138,73 +172,162 @@ fn key_value() -> impl Strategy<Value = KeyValueRequest> {
     })
 }
 
+fn bytes(least: usize) -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), least..50).prop_map(Bytes::from)
+}
+
+fn command(dialect: Dialect) -> impl Strategy<Value = UserCommand> {
+    (verb(dialect), interval(), any::<u32>()).prop_map(move |(verb, interval, mask)| UserCommand {
+        verb,
+        interval,
+        // The others have no place for it.
+        log_mask: match dialect {
+            Dialect::V2_5 | Dialect::V2_6 => mask,
+            _ => 0,
+        },
+    })
+}
+
+fn file(dialect: Dialect, unique: bool) -> impl Strategy<Value = CheckpointFile> {
+    let shell = match dialect {
+        Dialect::V2_4 => proptest::option::of(text()).boxed(),
+        _ => text().prop_map(Some).boxed(),
+    };
+    (some_text(), shell, text()).prop_map(move |(path, shell, host)| CheckpointFile {
+        path,
+        shell,
+        host,
+        unique,
+    })
+}
+
+fn order(phase: Phase) -> impl Strategy<Value = PhaseOrder> {
+    let dir = match phase {
+        Phase::Suspend => proptest::option::of(text()).boxed(),
+        _ => Just(None).boxed(),
+    };
+    (any::<u32>(), dir).prop_map(move |(peers, checkpoint_dir)| PhaseOrder {
+        phase,
+        peers,
+        checkpoint_dir,
+    })
+}
+
+fn name_service(op: BoxedStrategy<NameServiceOp>) -> BoxedStrategy<Body> {
+    let request = (any::<[u8; 8]>(), bytes(1), op);
+    request
+        .prop_map(|(database, key, op)| {
+            Body::NameServiceRequest(NameServiceRequest { database, key, op })
+        })
+        .boxed()
+}
+
+fn register(sync: bool) -> BoxedStrategy<NameServiceOp> {
+    bytes(1)
+        .prop_map(move |value| NameServiceOp::Register { value, sync })
+        .boxed()
+}
+
+/// What a message of this kind can say; `None`: nothing that this library has a word for.
+pub fn body_of(dialect: Dialect, kind: Kind) -> Option<BoxedStrategy<Body>> {
+    Some(match kind {
+        Kind::NewWorker => hello().prop_map(Body::NewWorker).boxed(),
+        Kind::NameServiceWorker => Just(Body::NameServiceWorker).boxed(),
+        Kind::RestartWorker => hello().prop_map(Body::RestartWorker).boxed(),
+        Kind::Accept => any::<(i32, u64, [u8; 4])>()
+            .prop_map(|(virtual_pid, time_stamp, ip)| {
+                Body::Accept(Accept {
+                    virtual_pid,
+                    time_stamp,
+                    ip,
+                })
+            })
+            .boxed(),
+        Kind::RejectNotRestarting => Just(Body::Reject(Reject::NotRestarting)).boxed(),
+        Kind::RejectWrongComputation => Just(Body::Reject(Reject::WrongComputation)).boxed(),
+        Kind::RejectNotRunning => Just(Body::Reject(Reject::NotRunning)).boxed(),
+        Kind::RejectPeerMismatch => Just(Body::Reject(Reject::PeerMismatch)).boxed(),
+        Kind::ProcessAfterFork => any::<i32>()
+            .prop_map(|real_pid| Body::ProcessAfterFork { real_pid })
+            .boxed(),
+        Kind::ProcessAfterExec => (any::<i32>(), text())
+            .prop_map(|(real_pid, program)| Body::ProcessAfterExec { real_pid, program })
+            .boxed(),
+        Kind::GetCheckpointDir => Just(Body::GetCheckpointDir).boxed(),
+        Kind::CheckpointDir => text().prop_map(Body::CheckpointDir).boxed(),
+        Kind::SetCheckpointDir => text().prop_map(Body::SetCheckpointDir).boxed(),
+        Kind::SetGlobalCheckpointDir => text().prop_map(Body::SetGlobalCheckpointDir).boxed(),
+        Kind::GlobalCheckpointDirSet => Just(Body::GlobalCheckpointDirSet(true)).boxed(),
+        Kind::GlobalCheckpointDirFailed => Just(Body::GlobalCheckpointDirSet(false)).boxed(),
+        Kind::CheckpointFile => file(dialect, false).prop_map(Body::CheckpointFile).boxed(),
+        Kind::UniqueCheckpointFile => file(dialect, true).prop_map(Body::CheckpointFile).boxed(),
+        Kind::UserCommand => command(dialect).prop_map(Body::UserCommand).boxed(),
+        Kind::UserResult => result(dialect).prop_map(Body::UserResult).boxed(),
+        Kind::DoCheckpoint => any::<(u32, bool)>()
+            .prop_map(|(peers, then_exit)| Body::DoCheckpoint(DoCheckpoint { peers, then_exit }))
+            .boxed(),
+        Kind::Do(phase) => order(phase).prop_map(Body::Do).boxed(),
+        Kind::Ok => Just(Body::Ok).boxed(),
+        Kind::UpdateLogging => any::<u32>()
+            .prop_map(|mask| Body::UpdateLogging { mask })
+            .boxed(),
+        Kind::Barrier => name().prop_map(Body::Barrier).boxed(),
+        Kind::BarrierReleased => (name(), any::<(u32, bool)>())
+            .prop_map(|(name, (peers, then_exit))| {
+                Body::BarrierReleased(Released {
+                    name,
+                    peers,
+                    then_exit,
+                })
+            })
+            .boxed(),
+        Kind::WorkerResuming => Just(Body::WorkerResuming).boxed(),
+        Kind::KillPeer => Just(Body::KillPeer).boxed(),
+        Kind::KeyValueRequest => key_value().prop_map(Body::KeyValueRequest).boxed(),
+        Kind::KeyValueResponse => prop_oneof![
+            text().prop_map(KeyValueResponse::Value),
+            Just(KeyValueResponse::InvalidRequest),
+            Just(KeyValueResponse::NoDatabase),
+            Just(KeyValueResponse::NoKey),
+            (4u32..).prop_map(KeyValueResponse::Unknown),
+        ]
+        .prop_map(Body::KeyValueResponse)
+        .boxed(),
+        Kind::NameServiceRegister => name_service(register(false)),
+        Kind::NameServiceRegisterSync => name_service(register(true)),
+        Kind::NameServiceRegistered => Just(Body::NameServiceRegistered).boxed(),
+        Kind::NameServiceQuery => name_service(Just(NameServiceOp::Query).boxed()),
+        Kind::NameServiceAnswer => bytes(0).prop_map(Body::NameServiceAnswer).boxed(),
+        Kind::NameServiceUniqueIdQuery => name_service(
+            any::<(u32, u32)>()
+                .prop_map(|(len, offset)| NameServiceOp::UniqueId { len, offset })
+                .boxed(),
+        ),
+        Kind::NameServiceUniqueId => bytes(0).prop_map(Body::NameServiceUniqueId).boxed(),
+        _ => return None,
+    })
+}
+
+/// Every kind of message that a dialect has, with its number.
+pub fn kinds(dialect: Dialect) -> impl Iterator<Item = (u32, Kind)> {
+    (0..100).filter_map(move |number| match dialect.kind(number) {
+        Kind::Unknown(_) | Kind::Null => None,
+        kind => Some((number, kind)),
+    })
+}
+
 fn body(dialect: Dialect) -> impl Strategy<Value = Body> {
-    let processes = prop_oneof![
-        hello().prop_map(Body::NewWorker),
-        hello().prop_map(Body::RestartWorker),
-        Just(Body::NameServiceWorker),
-        any::<(i32, u64, [u8; 4])>().prop_map(|(virtual_pid, time_stamp, ip)| Body::Accept(
-            Accept {
-                virtual_pid,
-                time_stamp,
-                ip
-            }
-        )),
-        Just(Body::Reject(Reject::NotRestarting)),
-        Just(Body::Reject(Reject::WrongComputation)),
-        Just(Body::Reject(Reject::NotRunning)),
-        Just(Body::Reject(match dialect {
-            Dialect::V3 => Reject::NotRunning,
-            _ => Reject::PeerMismatch,
-        })),
-        any::<i32>().prop_map(|real_pid| Body::ProcessAfterFork { real_pid }),
-        (any::<i32>(), text())
-            .prop_map(|(real_pid, program)| Body::ProcessAfterExec { real_pid, program }),
-        Just(Body::KillPeer),
-    ];
-    let checkpoint = prop_oneof![
-        Just(Body::GetCheckpointDir),
-        text().prop_map(Body::CheckpointDir),
-        text().prop_map(Body::SetCheckpointDir),
-        (some_text(), text(), text(), any::<bool>()).prop_map(|(path, shell, host, unique)| {
-            Body::CheckpointFile(CheckpointFile {
-                path,
-                shell,
-                host,
-                unique,
-            })
-        }),
-        any::<(u32, bool)>()
-            .prop_map(|(peers, then_exit)| Body::DoCheckpoint(DoCheckpoint { peers, then_exit })),
-        name().prop_map(Body::Barrier),
-        (name(), any::<(u32, bool)>()).prop_map(|(name, (peers, then_exit))| {
-            Body::BarrierReleased(Released {
-                name,
-                peers,
-                then_exit,
-            })
-        }),
-        Just(Body::WorkerResuming),
-    ];
-    let rest = prop_oneof![
-        (verb(dialect), interval())
-            .prop_map(|(verb, interval)| Body::UserCommand(UserCommand { verb, interval })),
-        result(dialect).prop_map(Body::UserResult),
-        key_value().prop_map(Body::KeyValueRequest),
-        text().prop_map(|text| Body::KeyValueResponse(KeyValueResponse::Value(text))),
-        Just(Body::KeyValueResponse(KeyValueResponse::InvalidRequest)),
-        Just(Body::KeyValueResponse(KeyValueResponse::NoDatabase)),
-        Just(Body::KeyValueResponse(KeyValueResponse::NoKey)),
-        (4u32..).prop_map(|code| Body::KeyValueResponse(KeyValueResponse::Unknown(code))),
-    ];
-    prop_oneof![processes, checkpoint, rest]
+    Union::new(kinds(dialect).map(|(_, kind)| {
+        body_of(dialect, kind).unwrap_or_else(|| panic!("nobody makes a {kind:?}"))
+    }))
 }
 
 /// A dialect, and a message that it can say.
 pub fn message() -> impl Strategy<Value = (Dialect, Message)> {
     dialect().prop_flat_map(|dialect| {
-        let state = prop_oneof![0u32..9, any::<u32>()];
-        (id(), id(), state, body(dialect)).prop_map(move |(from, group, state, body)| {
+        let state = prop_oneof![0u32..14, any::<u32>()];
+        let group = prop_oneof![9 => id(), 1 => Just(UniquePid::NULL)];
+        (id(), group, state, body(dialect)).prop_map(move |(from, group, state, body)| {
             let state = dialect.state(state);
             let message = Message {
                 from,
