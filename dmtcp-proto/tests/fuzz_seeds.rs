@@ -3,8 +3,9 @@
 //! `UPDATE_FUZZ_SEEDS=1 cargo test -p dmtcp-proto --test fuzz_seeds` writes them anew. Other files
 //! in `fuzz/seeds/<target>/` (what a fuzzer once found) are replayed as they are.
 
+mod captures;
+
 use dmtcp_proto::{Dialect, fuzzing};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -37,49 +38,43 @@ fn replay(target: &str, made: &BTreeMap<String, Vec<u8>>, body: fn(&[u8])) {
     assert!(replayed >= made.len() && replayed > 0);
 }
 
-/// One captured frame of each kind and dialect, with the dialect's position in `Dialect::ALL`.
-fn captures() -> Vec<(String, u8, Vec<u8>)> {
-    let sources = [
-        include_str!("../vectors/v3.jsonl"),
-        include_str!("../vectors/v5.jsonl"),
-    ];
-    let mut captures = Vec::new();
-    for (index, (source, dialect)) in (0u8..).zip(sources.iter().zip(Dialect::ALL)) {
-        let mut seen = Vec::new();
-        for line in source.lines() {
-            let sidecar: Value = serde_json::from_str(line).unwrap();
-            let kind = sidecar["type_name"].as_str().unwrap().to_lowercase();
-            if seen.contains(&kind) {
-                continue;
-            }
-            let hex = sidecar["hex"].as_str().unwrap();
-            let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-            let bytes = (0..hex.len()).step_by(2).map(digits).collect();
-            let name = format!("{dialect:?}-{}", kind.replace('_', "-")).to_lowercase();
-            captures.push((name, index, bytes));
-            seen.push(kind);
-        }
+/// A dialect's position in `Dialect::ALL`, by which scripts choose it.
+fn index(dialect: Dialect) -> u8 {
+    let index = Dialect::ALL.iter().position(|&other| other == dialect);
+    u8::try_from(index.unwrap()).unwrap()
+}
+
+/// One captured frame of each kind and dialect, by dialect and kind.
+fn captures() -> BTreeMap<String, captures::Capture> {
+    let mut captures = BTreeMap::new();
+    for capture in captures::all() {
+        let name = format!("{:?}-{}", capture.dialect, capture.kind()).to_lowercase();
+        captures.entry(name).or_insert(capture);
     }
-    assert!(captures.len() > 30, "only {}", captures.len());
+    assert!(captures.len() > 100, "only {}", captures.len());
     captures
 }
 
 #[test]
 fn decoder() {
     let mut made = BTreeMap::new();
-    let mut streams: [Vec<u8>; 2] = Default::default();
-    for (_, index, bytes) in captures() {
-        streams[usize::from(index)].extend(bytes);
-    }
-    for (number, stream) in (1u8..).zip(&streams) {
+    for &dialect in Dialect::ALL {
+        let stream: Vec<u8> = captures()
+            .into_values()
+            .filter(|capture| capture.dialect == dialect)
+            .flat_map(|capture| capture.bytes)
+            .collect();
+        let name = format!("{dialect:?}").to_lowercase();
+        let known = index(dialect) + 1;
+        made.insert(format!("all-{name}"), [&[known, 7], &stream[..]].concat());
         made.insert(
-            format!("all-{number}"),
-            [&[number, 7], &stream[..]].concat(),
-        );
-        made.insert(
-            format!("all-{number}-detected"),
+            format!("all-{name}-detected"),
             [&[0, 99], &stream[..]].concat(),
         );
+    }
+    for (number, probe) in captures::probes().into_iter().enumerate() {
+        let seed = [&[0, 7], &probe.bytes[..]].concat();
+        made.insert(format!("probe-{number}-detected"), seed);
     }
     made.insert("garbage".into(), b"\x00\x00GET / HTTP/1.1\r\n\r\n".to_vec());
     replay("decoder", &made, fuzzing::decoder);
@@ -87,9 +82,8 @@ fn decoder() {
 
 #[test]
 fn message() {
-    let made = captures().into_iter().map(|(name, dialect, bytes)| {
-        let mut seed = vec![dialect];
-        seed.extend_from_slice(&bytes[16..]);
+    let made = captures().into_iter().map(|(name, capture)| {
+        let seed = [&[index(capture.dialect)], &capture.bytes[16..]].concat();
         (name, seed)
     });
     replay("message", &made.collect(), fuzzing::message);
@@ -98,19 +92,27 @@ fn message() {
 #[test]
 fn detection() {
     let all = captures();
-    let hello = all
-        .iter()
-        .find(|(name, ..)| name == "v3-new-worker")
-        .unwrap();
-    let made = all.iter().map(|(name, dialect, bytes)| {
-        let payload = bytes.len() > 208;
-        let mut seed = vec![u8::from(payload) * 2, 0];
-        seed.extend_from_slice(&hello.2[16..208]);
-        seed.push(*dialect);
-        seed.extend_from_slice(&bytes[16..bytes.len().min(209)]);
+    let made = all.iter().map(|(name, second)| {
+        let dialect = second.dialect;
+        let first = &all[&format!("{dialect:?}-new-worker").to_lowercase()];
+        let parts = [first, second].map(|capture| {
+            let end = capture.bytes.len().min(dialect.header_len() + 64);
+            &capture.bytes[16..end]
+        });
+        let lens = parts.map(|part| u8::try_from(part.len() + 16 - dialect.header_len()).unwrap());
+        let seed = [&[lens[0], lens[1], index(dialect)], parts[0], parts[1]].concat();
         (name.clone(), seed)
     });
-    replay("detection", &made.collect(), fuzzing::detection);
+    let mut made: BTreeMap<_, _> = made.collect();
+    // What begins a connection alone.
+    for (name, first) in &all {
+        let end = first.bytes.len().min(first.dialect.header_len() + 64);
+        let part = &first.bytes[16..end];
+        let len = u8::try_from(end - first.dialect.header_len()).unwrap();
+        let seed = [&[len, 0, index(first.dialect)], part].concat();
+        made.insert(format!("{name}-first"), seed);
+    }
+    replay("detection", &made, fuzzing::detection);
 }
 
 /// What the bytes mean is in `src/fuzzing/coordinator.rs`.
@@ -121,18 +123,19 @@ fn coordinator() {
     const BLOCKING: [u8; 2] = [17, 3];
     const SEAL: [u8; 2] = [19, 0];
     let mut made = BTreeMap::new();
-    for dialect in [0u8, 1] {
+    for (name, dialect) in [("v3", Dialect::V3), ("v5", Dialect::V5)] {
+        let dialect = index(dialect);
         let start = [dialect, 0, 0, 0];
         let two = [&start[..], &LAUNCH, &LAUNCH].concat();
         let round = [&BLOCKING[..], &[ALL_STEP; 5]].concat();
         let whole = [&two[..], &round, &SEAL, &[ALL_STEP; 2], &round, &SEAL].concat();
-        made.insert(format!("rounds-{dialect}"), whole);
+        made.insert(format!("rounds-{name}"), whole);
         for steps in 0..6 {
             let lost = [&two[..], &BLOCKING, &vec![ALL_STEP; steps], &[16, 0]].concat();
-            made.insert(format!("lost-{steps}-{dialect}"), lost);
+            made.insert(format!("lost-{steps}-{name}"), lost);
         }
         let killed = [&two[..], &[17, 5], &[ALL_STEP; 6], &SEAL].concat();
-        made.insert(format!("killed-{dialect}"), killed);
+        made.insert(format!("killed-{name}"), killed);
         let restart = [
             &start[..],
             &[4, 2, 0, 0, 0],
@@ -140,9 +143,9 @@ fn coordinator() {
             &[12, 0, 1, 6],
         ]
         .concat();
-        made.insert(format!("restart-{dialect}"), restart);
+        made.insert(format!("restart-{name}"), restart);
         let tools: Vec<u8> = (0..13).flat_map(|verb| [6, dialect, verb, 0]).collect();
-        made.insert(format!("tools-{dialect}"), [&two[..], &tools].concat());
+        made.insert(format!("tools-{name}"), [&two[..], &tools].concat());
     }
     replay("coordinator", &made, fuzzing::coordinator);
 }

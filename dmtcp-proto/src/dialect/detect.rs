@@ -84,7 +84,7 @@ impl Candidates {
             dialect.kind(frame.header.kind) != Kind::RestartWorker
                 || dialect.state(frame.header.state) == WorkerState::Restarting
         });
-        if told.0 == 0 { possible } else { told }
+        if told.is_empty() { possible } else { told }
     }
 
     /// Those in which `frame` can be a later message of a worker that has not taken part in a

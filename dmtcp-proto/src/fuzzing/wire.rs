@@ -15,11 +15,13 @@ const MAX_PAYLOAD: usize = 4096;
 /// the bytes that went in; no more than one incomplete frame is held.
 pub fn decoder(data: &[u8]) {
     let mut script = Script::new(data);
-    let known = script.choose(&[None, Some(Dialect::V3), Some(Dialect::V5)]);
+    let mut known = alloc::vec![None];
+    known.extend(Dialect::ALL.iter().copied().map(Some));
+    let known = script.choose(&known);
     let seed = script.byte();
     let stream = script.rest();
 
-    let (frames, error, left) = decode(known, core::iter::once(stream));
+    let (frames, error, left, dialect) = decode(known, core::iter::once(stream));
     let mut rest = stream;
     let mut state = u32::from(seed);
     let pieces = core::iter::from_fn(|| {
@@ -33,14 +35,14 @@ pub fn decoder(data: &[u8]) {
         rest = behind;
         (!piece.is_empty()).then_some(piece)
     });
-    let (in_pieces, error_in_pieces, left_in_pieces) = decode(known, pieces);
+    let (in_pieces, error_in_pieces, left_in_pieces, _) = decode(known, pieces);
     assert_eq!(frames, in_pieces, "the split changes the frames");
     assert_eq!(error, error_in_pieces, "the split changes the error");
     assert_eq!(left, left_in_pieces, "the split changes what is left");
 
     let mut again = BytesMut::new();
     for frame in &frames {
-        let dialect = known.unwrap_or(Dialect::V3);
+        let dialect = dialect.expect("a frame has a layout");
         encode(dialect, frame, &mut again).expect("a frame that came in goes out");
     }
     assert_eq!(again.as_ref(), &stream[..again.len()], "bytes were changed");
@@ -49,11 +51,11 @@ pub fn decoder(data: &[u8]) {
     }
 }
 
-/// All frames, the error at their end, and the bytes that wait.
+/// All frames, the error at their end, the bytes that wait, and a dialect with the frames' layout.
 fn decode<'a>(
     known: Option<Dialect>,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<Frame>, Option<DecodeError>, usize) {
+) -> (Vec<Frame>, Option<DecodeError>, usize, Option<Dialect>) {
     let limits = Limits::default().max_payload(MAX_PAYLOAD);
     let mut decoder = match known {
         Some(dialect) => Decoder::new(dialect, limits),
@@ -69,39 +71,44 @@ fn decode<'a>(
                 Err(error) => {
                     assert_eq!(decoder.next_frame(), Err(error.clone()), "not dead");
                     assert_eq!(decoder.pending(), 0, "a dead stream is held");
-                    return (frames, Some(error), 0);
+                    return (frames, Some(error), 0, decoder.candidates().iter().next());
                 }
             }
         }
         let most = Dialect::V3.header_len() + MAX_PAYLOAD;
         assert!(decoder.pending() < most, "more than one frame is held");
     }
-    (frames, None, decoder.pending())
+    let dialect = decoder.candidates().iter().next();
+    (frames, None, decoder.pending(), dialect)
 }
 
-/// A frame of these bytes: one of dialect, 192 of header behind the magic, the payload. The
-/// lengths in the header are put right.
-fn frame(script: &mut Script<'_>, payload: usize) -> (Dialect, Frame) {
-    let dialect = script.dialect();
+/// A frame of these bytes: those of the header behind the magic, then the payload. The lengths in
+/// the header are put right.
+fn frame(script: &mut Script<'_>, dialect: Dialect, payload: usize) -> Frame {
+    let layout = dialect.spec().layout;
     let mut header = BytesMut::new();
     encode(dialect, &Frame::default(), &mut header).expect("an empty frame");
     let fields = script.bytes(header.len() - 16);
     let payload = script.bytes(payload);
     header[16..16 + fields.len()].copy_from_slice(fields);
-    header[88..92].copy_from_slice(&208u32.to_le_bytes());
-    let len = u32::try_from(payload.len()).expect("short");
-    header[92..96].copy_from_slice(&len.to_le_bytes());
+    let mut put = |at: usize, len: usize| {
+        let len = u32::try_from(len).expect("short");
+        header[at..at + 4].copy_from_slice(&len.to_le_bytes());
+    };
+    put(layout.len_at, layout.len);
+    put(layout.payload_len_at, payload.len());
     header.extend_from_slice(payload);
 
     let mut decoder = Decoder::new(dialect, Limits::default());
     decoder.feed(&header);
-    let frame = decoder.next_frame().expect("valid").expect("whole");
-    (dialect, frame)
+    decoder.next_frame().expect("valid").expect("whole")
 }
 
 /// The meaning of a frame survives being written and read again, and writing it is stable.
 pub fn message(data: &[u8]) {
-    let (dialect, frame) = frame(&mut Script::new(data), usize::MAX);
+    let mut script = Script::new(data);
+    let dialect = script.dialect();
+    let frame = frame(&mut script, dialect, usize::MAX);
     let Ok(message) = Message::parse(dialect, &frame) else {
         return;
     };
@@ -126,49 +133,159 @@ pub fn message(data: &[u8]) {
     assert_eq!(again.header.state, frame.header.state);
 }
 
-/// Detection agrees with the table of `docs/PROTOCOL.md`, "Which dialect does a peer speak",
+/// Detection agrees with the tables of `docs/PROTOCOL.md`, "Which dialect does a peer speak",
 /// written down here a second time, by number.
 pub fn detection(data: &[u8]) {
     let mut script = Script::new(data);
-    let sizes = script.byte();
-    let (_, first) = frame(&mut script, usize::from(sizes % 2));
-    let (_, second) = frame(&mut script, usize::from(sizes / 2 % 2));
-    let payload = !first.payload.is_empty();
-    let v3 = matches!(first.header.kind, 1..=3) || first.header.kind == 15 && !payload;
-    let v5 = matches!(first.header.kind, 1..=3) || first.header.kind == 16 && !payload;
-    let after_first = Candidates::all().narrow_by_first(&first);
-    check(after_first, v3, v5);
+    let lens = [script.byte(), script.byte()].map(|len| usize::from(len % 65));
+    let dialect = script.dialect();
+    let first = frame(&mut script, dialect, lens[0]);
+    let second = frame(&mut script, dialect, lens[1]);
 
-    let payload = !second.payload.is_empty();
-    let named = second.header.name[0] != 0;
-    let (later_v3, later_v5) = match second.header.kind {
-        8 => (!payload, false),
-        9 => (payload, !payload),
-        10 => (!payload, payload),
-        11 => (false, !payload),
-        12 => (payload, false),
-        13 => (false, payload),
-        18 => (!payload && named, false),
-        19 => (false, !payload && named),
-        20 => (!payload, false),
-        21 => (false, !payload),
-        22 => (payload, false),
-        23 => (false, payload),
-        _ => (false, false),
+    let by_header = Dialect::ALL.iter().copied();
+    let by_header = by_header.filter(|other| other.header_len() == dialect.header_len());
+    let after_first = by_header.collect::<Candidates>().narrow_by_first(&first);
+    let possible = match dialect.header_len() {
+        136 => first_of_136(&first),
+        144 => first_of_144(&first),
+        _ => first_of_208(&first),
     };
-    assert!(!(later_v3 && later_v5), "the second message decides");
-    check(
-        after_first.narrow_by_later(&second),
-        v3 && later_v3,
-        v5 && later_v5,
-    );
+    check(after_first, &possible);
+
+    let later = match dialect.header_len() {
+        136 => later_of_136(&second),
+        144 => later_of_144(&second),
+        _ => later_of_208(&second),
+    };
+    let both: Vec<Dialect> = possible
+        .into_iter()
+        .filter(|possible| later.contains(possible))
+        .collect();
+    check(after_first.narrow_by_later(&second), &both);
 }
 
-fn check(candidates: Candidates, v3: bool, v5: bool) {
-    assert_eq!(candidates.contains(Dialect::V3), v3);
-    assert_eq!(candidates.contains(Dialect::V5), v5);
-    assert_eq!(candidates.iter().count(), usize::from(v3) + usize::from(v5));
-    assert_eq!(candidates.only().is_some(), v3 != v5);
+/// What the payload is, if the lengths in the header are right.
+#[derive(PartialEq)]
+enum Shape {
+    None,
+    Key,
+    KeyAndValue,
+    /// A key, and the length of the value that is wanted.
+    KeyAndLength,
+    Other,
+}
+
+fn shape(frame: &Frame) -> Shape {
+    let key = u64::from(frame.header.key_len);
+    let value = u64::from(frame.header.value_len);
+    match u64::try_from(frame.payload.len()).expect("short") {
+        0 => Shape::None,
+        len if key > 0 && value == 0 && len == key => Shape::Key,
+        len if key > 0 && value > 0 && len == key + value => Shape::KeyAndValue,
+        len if key > 0 && value > 0 && len == key => Shape::KeyAndLength,
+        _ => Shape::Other,
+    }
+}
+
+fn only(dialect: Dialect, possible: bool) -> Vec<Dialect> {
+    possible.then_some(dialect).into_iter().collect()
+}
+
+fn open(dialects: [Dialect; 2], possible: bool) -> Vec<Dialect> {
+    if possible {
+        dialects.to_vec()
+    } else {
+        Vec::new()
+    }
+}
+
+fn first_of_136(frame: &Frame) -> Vec<Dialect> {
+    let shape = shape(frame);
+    let possible = match frame.header.kind {
+        1..=3 => true,
+        15 => shape == Shape::None,
+        26 | 27 => shape == Shape::KeyAndValue,
+        29 => shape == Shape::Key,
+        _ => false,
+    };
+    only(Dialect::V2_4, possible)
+}
+
+fn later_of_136(frame: &Frame) -> Vec<Dialect> {
+    let shape = shape(frame);
+    let possible = match frame.header.kind {
+        8 | 10 | 31 => shape == Shape::None,
+        9 | 12 => shape != Shape::None,
+        26 | 27 => shape == Shape::KeyAndValue,
+        29 => shape == Shape::Key,
+        _ => false,
+    };
+    only(Dialect::V2_4, possible)
+}
+
+fn first_of_144(frame: &Frame) -> Vec<Dialect> {
+    let both = [Dialect::V2_5, Dialect::V2_6];
+    match (frame.header.kind, frame.header.state, shape(frame)) {
+        (3, 5, _) => only(Dialect::V2_5, true),
+        (3, 7, _) => only(Dialect::V2_6, true),
+        (1..=3, ..) => open(both, true),
+        (11, _, shape) => open(both, shape != Shape::None),
+        (16, _, shape) => open(both, shape == Shape::None),
+        (kind, _, shape) => name_service_of_144(kind, &shape),
+    }
+}
+
+fn later_of_144(frame: &Frame) -> Vec<Dialect> {
+    let both = [Dialect::V2_5, Dialect::V2_6];
+    match (frame.header.kind, shape(frame)) {
+        (8, shape) => open(both, shape == Shape::None),
+        (9 | 10, shape) => open(both, shape != Shape::None),
+        (35, shape) => only(Dialect::V2_5, shape == Shape::None),
+        (37, shape) => only(Dialect::V2_6, shape == Shape::None),
+        (kind, shape) => name_service_of_144(kind, &shape),
+    }
+}
+
+fn name_service_of_144(kind: u32, shape: &Shape) -> Vec<Dialect> {
+    match (kind, shape) {
+        (27 | 28, Shape::KeyAndValue) | (30, Shape::Key) | (32, Shape::KeyAndLength) => {
+            only(Dialect::V2_5, true)
+        }
+        (29 | 30, Shape::KeyAndValue) | (32, Shape::Key) | (34, Shape::KeyAndLength) => {
+            only(Dialect::V2_6, true)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn first_of_208(frame: &Frame) -> Vec<Dialect> {
+    let bare = frame.payload.is_empty();
+    match frame.header.kind {
+        1..=3 => open([Dialect::V3, Dialect::V5], true),
+        15 => only(Dialect::V3, bare),
+        16 => only(Dialect::V5, bare),
+        _ => Vec::new(),
+    }
+}
+
+fn later_of_208(frame: &Frame) -> Vec<Dialect> {
+    let bare = frame.payload.is_empty();
+    let named = frame.header.name[0] != 0;
+    match (frame.header.kind, bare) {
+        (8 | 10 | 20, true) | (9 | 12 | 22, false) => only(Dialect::V3, true),
+        (9 | 11 | 21, true) | (10 | 13 | 23, false) => only(Dialect::V5, true),
+        (18, true) => only(Dialect::V3, named),
+        (19, true) => only(Dialect::V5, named),
+        _ => Vec::new(),
+    }
+}
+
+fn check(candidates: Candidates, possible: &[Dialect]) {
+    assert_eq!(candidates.iter().collect::<Vec<_>>(), possible);
+    for &dialect in Dialect::ALL {
+        assert_eq!(candidates.contains(dialect), possible.contains(&dialect));
+    }
+    assert_eq!(candidates.only().is_some(), possible.len() == 1);
     assert_eq!(candidates.iter().collect::<Candidates>(), candidates);
 }
 
