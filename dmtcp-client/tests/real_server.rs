@@ -8,6 +8,7 @@ use std::{
     io::Read as _,
     path::PathBuf,
     process::{Command, Stdio},
+    rc::Rc,
     thread,
     time::{Duration, Instant},
 };
@@ -36,7 +37,7 @@ struct Stage {
     tmp: ComputationTmp,
     dir: TempDir,
     computation: Computation,
-    _server: Server,
+    _server: Rc<Server>,
 }
 
 fn stages() -> impl Iterator<Item = Stage> {
@@ -46,19 +47,21 @@ fn stages() -> impl Iterator<Item = Stage> {
     }
     all.into_iter().map(|tools| {
         println!("--- {}", tools.dir().display());
-        let server = Server::start().unwrap();
-        let computation = server.open(ComputationConfig::default()).unwrap();
-        Stage {
-            tools,
-            tmp: ComputationTmp::create().unwrap(),
-            dir: tempfile::tempdir().unwrap(),
-            computation,
-            _server: server,
-        }
+        Stage::on(&Rc::new(Server::start().unwrap()), tools)
     })
 }
 
 impl Stage {
+    fn on(server: &Rc<Server>, tools: Tools) -> Self {
+        Self {
+            tools,
+            tmp: ComputationTmp::create().unwrap(),
+            dir: tempfile::tempdir().unwrap(),
+            computation: server.open(ComputationConfig::default()).unwrap(),
+            _server: server.clone(),
+        }
+    }
+
     fn launch(&self, program: &[&str], peers: u32) -> Child {
         let log = Stream::File(self.dir.path().join("log"));
         let child = Launch::new(&self.tools, program[0])
@@ -93,8 +96,13 @@ impl Stage {
     }
 
     fn command(&self, option: &str) -> String {
+        self.command_of(&self.tools, option)
+    }
+
+    /// The command of any release.
+    fn command_of(&self, tools: &Tools, option: &str) -> String {
         let port = self.computation.port().to_string();
-        let mut command = Command::new(self.tools.command());
+        let mut command = Command::new(tools.command());
         command.args(["-h", "127.0.0.1", "-p", &port, option]);
         command.stdout(Stdio::piped());
         let mut child = Child::spawn(command).unwrap();
@@ -264,5 +272,42 @@ fn the_stock_command_is_answered() {
         // Ends with the computation.
         let _ = events.count();
         assert_eq!(child.wait(LONG).unwrap(), Exit::Code(0));
+    }
+}
+
+/// Each release's processes in a computation of their own, all on one server and checkpointed at
+/// the same time; each computation is asked by the commands of all releases.
+#[test]
+fn computations_of_all_releases_share_one_server() {
+    let server = Rc::new(Server::start().unwrap());
+    let stages: Vec<Stage> = Tools::all()
+        .into_iter()
+        .map(|tools| Stage::on(&server, tools))
+        .collect();
+    if stages.is_empty() {
+        println!("SKIPPED: no DMTCP");
+    }
+    let children: Vec<Child> = stages.iter().map(|stage| stage.launch(SLEEP, 1)).collect();
+    for (stage, tools) in stages
+        .iter()
+        .flat_map(|stage| stages.iter().map(move |other| (stage, &other.tools)))
+    {
+        let status = stage.command_of(tools, "-s");
+        assert!(status.contains("NUM_PEERS=1") && status.contains("RUNNING=yes"));
+        assert!(stage.command_of(tools, "-l").contains("sleep"));
+    }
+    thread::scope(|scope| {
+        for stage in &stages {
+            let computation = stage.computation.clone();
+            scope.spawn(move || computation.checkpoint(LONG).unwrap());
+        }
+    });
+    for (stage, child) in stages.iter().zip(children) {
+        let sealed = stage.computation.checkpoint_and_kill(LONG).unwrap();
+        assert_eq!(child.wait(LONG).unwrap(), Exit::Code(0));
+        let image = PathBuf::from(sealed.images[0].path.to_string());
+        let restarted = restart(stage, &[image]);
+        stage.computation.quit(LONG).unwrap();
+        restarted.wait(LONG).unwrap();
     }
 }
