@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::time::Duration;
 
 use super::input::Script;
@@ -13,24 +14,58 @@ use crate::dialect::Dialect;
 use crate::ids::UniquePid;
 use crate::interval::Interval;
 use crate::message::{
-    Body, CheckpointFile, Hello, KeyValueOp, KeyValueRequest, Message, UserCommand,
+    Body, CheckpointFile, Hello, KeyValueOp, KeyValueRequest, Message, NameServiceOp,
+    NameServiceRequest, UserCommand,
 };
 use crate::name::Name;
 use crate::state::WorkerState;
 use crate::text::Text;
 
-/// What a stock worker says, one after the other; 0: it runs.
-const STEPS: [(&str, WorkerState); 5] = [
-    ("", WorkerState::Running),
-    ("DMT:SUSPEND", WorkerState::PreSuspend),
-    ("DMT:CHECKPOINT", WorkerState::Suspended),
-    ("Socket::Ckpt", WorkerState::Checkpointing),
-    ("DMT:WriteCkpt", WorkerState::Checkpointed),
-];
-const REPORT: usize = STEPS.len();
-const RESUME: usize = REPORT + 1;
+/// What a stock worker says in a round.
+#[derive(Clone, Copy)]
+enum Step {
+    Arrive(Name, WorkerState),
+    Report(WorkerState),
+    Resume,
+}
 
-const STATES: [WorkerState; 8] = [
+/// What a stock worker says in a round, one after the other.
+fn steps(dialect: Dialect) -> Vec<Step> {
+    use WorkerState::{Checkpointed, Checkpointing, PreSuspend, Suspended};
+    let barrier =
+        |&(name, state): &(&str, _)| Step::Arrive(Name::from_field(name.as_bytes()), state);
+    let barriers = [
+        ("DMT:SUSPEND", PreSuspend),
+        ("DMT:CHECKPOINT", Suspended),
+        ("Socket::Ckpt", Checkpointing),
+        ("DMT:WriteCkpt", Checkpointed),
+    ];
+    let phases = dialect.phases();
+    let Some((_resume, phases)) = phases.split_last() else {
+        let steps = barriers.iter().map(barrier);
+        return steps
+            .chain([Step::Report(Checkpointed), Step::Resume])
+            .collect();
+    };
+    let mut steps = Vec::new();
+    let mut before = WorkerState::Running;
+    for &(_, state) in phases {
+        if state == Checkpointed {
+            steps.push(Step::Report(before));
+        }
+        steps.push(Step::Arrive(word(state), state));
+        before = state;
+    }
+    steps.push(Step::Resume);
+    steps
+}
+
+/// What a worker of 2.x that is in this state waits behind.
+pub(super) fn word(state: WorkerState) -> Name {
+    Name::from_field(format!("{state}").as_bytes())
+}
+
+const STATES: [WorkerState; 9] = [
     WorkerState::Unknown,
     WorkerState::Running,
     WorkerState::PreSuspend,
@@ -38,6 +73,7 @@ const STATES: [WorkerState; 8] = [
     WorkerState::Checkpointing,
     WorkerState::Checkpointed,
     WorkerState::Restarting,
+    WorkerState::Drained,
     WorkerState::Other(77),
 ];
 
@@ -94,7 +130,7 @@ impl World {
             10 | 11 => self.all_step(),
             12 => self.barrier(script),
             13 => self.report(script),
-            14 => self.say(script, Body::WorkerResuming, WorkerState::Running),
+            14 => self.resume(script),
             15 => self.key_value(script),
             16 => {
                 if let Some(conn) = self.conn(script) {
@@ -176,6 +212,17 @@ impl World {
             .in_group(group)
             .in_state(WorkerState::Restarting);
         self.message(conn, &message);
+        let reaches = |step: &Step| matches!(step, Step::Arrive(_, WorkerState::Checkpointed));
+        let first = steps(self.dialect).iter().position(reaches);
+        let is_lockstep = self.is_lockstep();
+        let peer = self.model.peers.get_mut(&conn);
+        if let Some(peer) = peer.filter(|_| is_lockstep) {
+            peer.step = first.map_or(0, |first| first + 1);
+        }
+    }
+
+    fn is_lockstep(&self) -> bool {
+        !self.dialect.phases().is_empty()
     }
 
     fn side_channel(&mut self) {
@@ -195,6 +242,9 @@ impl World {
             Verb::List,
             Verb::Checkpoint,
             Verb::BlockingPrefix,
+            Verb::KillingPrefix,
+            Verb::SetLogMask,
+            Verb::GetCheckpointDir,
             Verb::BlockingCheckpoint,
             Verb::CheckpointAndKill,
             Verb::SetInterval,
@@ -233,6 +283,18 @@ impl World {
         };
         let message = Message::new(Self::id(conn), body).in_state(WorkerState::Running);
         self.message(conn, &message);
+        if self.is_lockstep() {
+            let ok = Message::new(Self::id(conn), Body::Ok);
+            self.message(conn, &ok.in_state(WorkerState::Running));
+        }
+    }
+
+    fn resume(&mut self, script: &mut Script<'_>) {
+        let body = match self.is_lockstep() {
+            true => Body::Ok,
+            false => Body::WorkerResuming,
+        };
+        self.say(script, body, WorkerState::Running);
     }
 
     fn started(&mut self, script: &mut Script<'_>) {
@@ -269,31 +331,32 @@ impl World {
             return;
         }
         let from = Self::id(conn);
-        match peer.step {
-            0 => {}
-            REPORT => {
-                peer.step = RESUME;
-                self.image(conn, WorkerState::Checkpointed, false);
+        let Some(index) = peer.step.checked_sub(1) else {
+            return;
+        };
+        match steps(peer.dialect).get(index) {
+            None => {}
+            Some(&Step::Report(state)) => {
+                peer.step += 1;
+                self.image(conn, state, false);
             }
-            RESUME => {
+            Some(Step::Resume) => {
                 peer.step = 0;
                 if peer.then_exit {
                     return self.model.hang_up(conn);
                 }
-                let resuming = Message::new(from, Body::WorkerResuming);
+                let body = match self.is_lockstep() {
+                    true => Body::Ok,
+                    false => Body::WorkerResuming,
+                };
+                let resuming = Message::new(from, body);
                 self.message(conn, &resuming.in_state(WorkerState::Running));
             }
-            step => {
-                let Some(&(name, state)) = STEPS.get(step) else {
-                    return;
-                };
-                self.arrive(conn, name, state);
-            }
+            Some(&Step::Arrive(name, state)) => self.arrive(conn, name, state),
         }
     }
 
-    fn arrive(&mut self, conn: u64, name: &str, state: WorkerState) {
-        let Ok(name) = Name::new(name) else { return };
+    fn arrive(&mut self, conn: u64, name: Name, state: WorkerState) {
         let before = match self.model.peers.get_mut(&conn) {
             // One that waits for its admission says one thing at most.
             Some(peer) if peer.open && (peer.accepted || peer.waiting.is_none()) => {
@@ -301,7 +364,11 @@ impl World {
             }
             _ => return,
         };
-        let message = Message::new(Self::id(conn), Body::Barrier(name)).in_state(state);
+        let body = match self.is_lockstep() {
+            true => Body::Ok,
+            false => Body::Barrier(name),
+        };
+        let message = Message::new(Self::id(conn), body).in_state(state);
         self.message(conn, &message);
         if let Some(peer) = self.model.peers.get_mut(&conn).filter(|peer| peer.open) {
             peer.answered |= peer.accepted;
@@ -314,16 +381,26 @@ impl World {
         let Some(conn) = self.conn(script) else {
             return;
         };
-        let (name, _) = script.choose(&STEPS);
-        let state = script.choose(&STATES);
-        self.arrive(conn, name, state);
+        let any = script.choose(&STATES);
+        if let Step::Arrive(name, state) = script.choose(&steps(self.dialect)) {
+            let state = if self.is_lockstep() { state } else { any };
+            self.arrive(conn, name, state);
+        }
     }
 
     fn report(&mut self, script: &mut Script<'_>) {
         if let Some(conn) = self.conn(script) {
-            let state = script.choose(&[WorkerState::Checkpointed, WorkerState::Suspended]);
+            let state = script.choose(&[self.reporting_state(), WorkerState::Suspended]);
             self.image(conn, state, script.flag());
         }
+    }
+
+    fn reporting_state(&self) -> WorkerState {
+        let state = steps(self.dialect).into_iter().find_map(|step| match step {
+            Step::Report(state) => Some(state),
+            _ => None,
+        });
+        state.unwrap_or_default()
     }
 
     fn image(&mut self, conn: u64, state: WorkerState, unique: bool) {
@@ -334,10 +411,11 @@ impl World {
             host: Text::from("one"),
             unique,
         };
+        let reporting = self.reporting_state();
         // Before it is sent: the last report seals at once.
         if let Some(peer) = self.model.peers.get_mut(&conn) {
             let expected = peer.open && peer.told && peer.answered && peer.image.is_none();
-            if expected && state == WorkerState::Checkpointed {
+            if expected && state == reporting {
                 peer.image = Some(path);
             }
         }
@@ -353,6 +431,9 @@ impl World {
     }
 
     fn key_value(&mut self, script: &mut Script<'_>) {
+        if self.is_lockstep() {
+            return self.name_service(script);
+        }
         let request = KeyValueRequest {
             database: Name::from_field(&[b'a' + script.byte() % 26]),
             op: script.choose(&[
@@ -368,14 +449,34 @@ impl World {
         self.say(script, Body::KeyValueRequest(request), WorkerState::Running);
     }
 
+    fn name_service(&mut self, script: &mut Script<'_>) {
+        let value = Bytes::from_static(script.choose(&[&b"1"[..], b"\0long value"]));
+        let len = u32::from(script.byte());
+        let request = NameServiceRequest {
+            database: [script.byte() % 26, 0, 0, 0, 0, 0, 0, 0],
+            key: Bytes::from_static(script.choose(&[&b"k"[..], b"\0", b"long key"])),
+            op: match script.byte() % 4 {
+                0 => NameServiceOp::Query,
+                1 => NameServiceOp::UniqueId { len, offset: 3 },
+                kind => NameServiceOp::Register {
+                    value,
+                    sync: kind == 2,
+                },
+            },
+        };
+        let body = Body::NameServiceRequest(request);
+        self.say(script, body, WorkerState::Running);
+    }
+
     fn rest(&mut self, script: &mut Script<'_>) {
         let Some(conn) = self.conn(script) else {
             return;
         };
         let dir = Text::from("/d");
-        let body = match script.byte() % 3 {
+        let body = match script.byte() % 4 {
             0 => Body::GetCheckpointDir,
             1 => Body::SetCheckpointDir(dir),
+            2 => Body::SetGlobalCheckpointDir(dir),
             _ => {
                 // What no peer may send; its number means something else in another dialect.
                 self.dirty(conn);
@@ -423,6 +524,7 @@ impl World {
             0 => Body::NewWorker(Self::hello(script, 0)),
             1 => Body::RestartWorker(Self::hello(script, 2)),
             2 => Body::Barrier(Name::from_field(b"DMT:SUSPEND")),
+            3 if self.is_lockstep() => Body::Ok,
             3 => Body::WorkerResuming,
             4 => Body::DoCheckpoint(crate::message::DoCheckpoint {
                 peers: 1,

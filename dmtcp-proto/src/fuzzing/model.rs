@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::coordinator::word;
 use crate::command::{Command, Reply};
 use crate::coordinator::{CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Output};
 use crate::dialect::Dialect;
@@ -363,6 +364,25 @@ impl Peer {
                 self.released_in = batch;
                 self.step += 1;
             }
+            Body::Do(order) => {
+                let phases = self.dialect.phases();
+                let index = phases.iter().position(|&(phase, _)| phase == order.phase);
+                match index.and_then(|index| index.checked_sub(1)) {
+                    None => {
+                        assert!(self.accepted, "an order to a stranger");
+                        assert!(!self.told || self.step == 0, "ordered twice");
+                        (self.told, self.answered, self.then_exit) = (true, false, false);
+                        self.waiting = None;
+                        self.step = 1;
+                    }
+                    Some(before) => {
+                        let done = word(phases[before].1);
+                        assert_eq!(self.waiting.take(), Some(done), "not there");
+                        self.released_in = batch;
+                        self.step += 1;
+                    }
+                }
+            }
             Body::UserResult(_) => {
                 self.answers += 1;
                 assert_eq!(self.answers, 1, "a tool is answered twice");
@@ -373,6 +393,11 @@ impl Peer {
             Body::Reject(_)
             | Body::KillPeer
             | Body::CheckpointDir(_)
+            | Body::UpdateLogging { .. }
+            | Body::GlobalCheckpointDirSet(_)
+            | Body::NameServiceRegistered
+            | Body::NameServiceAnswer(_)
+            | Body::NameServiceUniqueId(_)
             | Body::KeyValueResponse(_) => {}
             other => {
                 // One that lies about its dialect pins it for those that have not shown theirs.
