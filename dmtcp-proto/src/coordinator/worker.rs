@@ -243,7 +243,7 @@ impl CoordinatorCore {
         let Some(dialect) = self.computation.dialects.only() else {
             return;
         };
-        if !complete || self.holds_for_seal(name) {
+        if !complete || self.kill.is_some() || self.holds_for_seal(name) {
             return;
         }
         self.barriers.release(self.roster.iter_mut());
