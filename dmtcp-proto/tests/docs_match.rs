@@ -1,48 +1,54 @@
-//! The tables of `docs/PROTOCOL.md` say what the code does: numbers, offsets, words.
+//! The tables of `docs/PROTOCOL.md` say what the code does: numbers, offsets, words. Those about
+//! telling dialects apart are in `docs_match_detection.rs`.
+
+mod tables;
 
 use bytes::BytesMut;
 use dmtcp_proto::{
     Body, CommandStatus, Dialect, Frame, KeyValueOp, KeyValueRequest, KeyValueResponse, Kind,
-    Message, Name, Text, UniquePid, Verb, encode,
+    Limits, Message, Name, NameServiceId, Text, UniquePid, Verb, WorkerState, encode,
 };
 use std::collections::BTreeSet;
+use tables::{DOCS, Row, Table, dialect, number};
 
-const DOCS: &str = include_str!("../../docs/PROTOCOL.md");
-
-/// The cells of the table whose first column is headed `first` and that stands under `heading`.
-fn table(heading: &str, first: &str) -> Vec<Vec<String>> {
-    let section = DOCS.split(&format!("\n{heading}\n")).nth(1);
-    let section = section.unwrap_or_else(|| panic!("no heading {heading:?}"));
-    let rows: Vec<Vec<String>> = section
-        .lines()
-        .skip_while(|line| !line.starts_with(&format!("| {first} |")))
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split('|');
-            cells.map(|cell| cell.trim().replace('`', "")).collect()
-        })
+#[test]
+fn dialects() {
+    let table = Table::behind("## Dialects", "Dialect");
+    let named: Vec<Dialect> = table
+        .rows()
+        .map(|row| dialect(row.cell("Dialect")))
         .collect();
-    assert!(!rows.is_empty(), "no table {first:?} under {heading:?}");
-    rows
-}
-
-fn number<T: std::str::FromStr>(cell: &str) -> Option<T> {
-    match cell {
-        "-" => None,
-        digits => match digits.parse() {
-            Ok(number) => Some(number),
-            Err(_) => panic!("not a number: {digits:?}"),
-        },
+    assert_eq!(named, Dialect::ALL);
+    for (row, &dialect) in table.rows().zip(Dialect::ALL) {
+        assert_eq!(row.number("Header"), Some(dialect.header_len()));
+        let limit = row.number("Largest payload it takes");
+        assert_eq!(dialect.peer_payload_limit(), limit);
+        let status = dialect.verb_number(Verb::Status).unwrap();
+        let commands = if status < 0x20 { "numbers" } else { "letters" };
+        assert_eq!(row.cell("Commands"), commands);
+        let lockstep = !dialect.phases().is_empty();
+        let rounds = if lockstep { "phases" } else { "barriers" };
+        assert_eq!(row.cell("Rounds"), rounds);
+        assert_eq!(lockstep, dialect.kind_number(Kind::Barrier).is_none());
     }
 }
 
-fn bytes(frame: &Frame) -> BytesMut {
+#[test]
+fn limits() {
+    let default = Limits::default().max_payload;
+    assert!(DOCS.contains(&format!("up to {} MiB from an admitted", default >> 20)));
+    assert_eq!(default % (1 << 20), 0);
+    assert_eq!(Dialect::V5.peer_payload_limit(), Some(1 << 20));
+    assert!(DOCS.contains("peer\nrefuses more than 1 MiB"));
+    let longest = "x".repeat(63);
+    assert!(DOCS.contains("Names have at most 63 bytes, those of the name service\n8."));
+    assert!(Name::new(&longest).is_ok() && Name::new(&(longest + "x")).is_err());
+    assert_eq!(NameServiceId::default().len(), 8);
+}
+
+fn bytes(dialect: Dialect, frame: &Frame) -> BytesMut {
     let mut out = BytesMut::new();
-    encode(Dialect::V3, frame, &mut out).unwrap();
-    let mut same = BytesMut::new();
-    encode(Dialect::V5, frame, &mut same).unwrap();
-    assert_eq!(out, same, "the document describes one layout for both");
+    encode(dialect, frame, &mut out).unwrap();
     out
 }
 
@@ -81,6 +87,7 @@ fn only(field: &str) -> Frame {
         "interval" => header.interval = -1,
         "ip" => header.ip = [0xff; 4],
         "unique_id_offset" => header.unique_id_offset = u32::MAX,
+        "log_mask" => header.log_mask = u32::MAX,
         "then_exit" => header.then_exit = u32::MAX,
         "host_id" => header.from.host_id = u64::MAX,
         "time" => header.from.time = u64::MAX,
@@ -92,149 +99,246 @@ fn only(field: &str) -> Frame {
 }
 
 /// Offset and size of the bytes in which two headers differ.
-fn differing(one: &[u8], other: &[u8]) -> (usize, usize) {
-    let differ: Vec<usize> = (0..208).filter(|&at| one[at] != other[at]).collect();
+fn differing(len: usize, one: &[u8], other: &[u8]) -> (usize, usize) {
+    let differ: Vec<usize> = (0..len).filter(|&at| one[at] != other[at]).collect();
     let (first, last) = (differ[0], differ[differ.len() - 1]);
     assert_eq!(last - first + 1, differ.len(), "not in one piece");
     (first, differ.len())
 }
 
+fn place(row: Row<'_>) -> (usize, usize) {
+    (row.number("Offset").unwrap(), row.number("Size").unwrap())
+}
+
+const LAYOUTS: [(&str, usize, &[Dialect]); 2] = [
+    ("\n### 208 bytes\n", 24, &[Dialect::V3, Dialect::V5]),
+    (
+        "\n### 136 and 144 bytes\n",
+        22,
+        &[Dialect::V2_4, Dialect::V2_5, Dialect::V2_6],
+    ),
+];
+
 #[test]
-fn the_header() {
+fn headers() {
+    for (heading, count, dialects) in LAYOUTS {
+        let table = Table::behind(heading, "Offset");
+        let fields: BTreeSet<&str> = table.rows().map(|row| row.cell("Field")).collect();
+        assert_eq!(
+            (fields.len(), table.len()),
+            (count, count),
+            "twice or missing"
+        );
+        for &dialect in dialects {
+            header(&table, dialect);
+        }
+    }
+    let mut described: Vec<Dialect> = LAYOUTS.iter().flat_map(|(.., d)| d.to_vec()).collect();
+    described.sort_unstable();
+    assert_eq!(described, Dialect::ALL);
+}
+
+fn header(table: &Table, dialect: Dialect) {
+    let len = dialect.header_len();
+    let header_len = u32::try_from(len).unwrap().to_le_bytes();
+    let bytes = |frame: &Frame| bytes(dialect, frame);
     let none = bytes(&only(""));
+    let default = bytes(&Frame::default());
     let mut at = 0;
-    let mut fields = BTreeSet::new();
-    for row in table("## Header", "Offset") {
-        let (offset, size): (usize, usize) = (number(&row[0]).unwrap(), number(&row[1]).unwrap());
-        let field = row[2].as_str();
+    // What stands behind the header's end is missing in this dialect.
+    let here = |row: &Row<'_>| row.number::<usize>("Offset").unwrap() < len;
+    for row in table.rows().filter(here) {
+        let (offset, size) = place(row);
+        let field = row.cell("Field");
         assert_eq!(offset, at, "{field} is not behind its predecessor");
         at += size;
-        fields.insert(field.to_owned());
         let place = offset..offset + size;
         match field {
-            "magic" => assert_eq!(&none[place], b"DMTCP_CKPT_V0\n\0"),
-            "header_len" => assert_eq!(none[place], 208u32.to_le_bytes()),
-            "payload_len" => assert_eq!(bytes(&only(field))[place], 0x0101u32.to_le_bytes()),
+            "magic" => assert_eq!(&none[place.clone()], b"DMTCP_CKPT_V0\n\0"),
+            "header_len" => assert_eq!(none[place.clone()], header_len),
+            "payload_len" => {
+                assert_eq!(bytes(&only(field))[place.clone()], 0x0101u32.to_le_bytes());
+            }
             _ => {
-                let seen = differing(&none, &bytes(&only(field)));
+                let seen = differing(len, &none, &bytes(&only(field)));
                 assert_eq!(seen, (offset, size), "{field}");
             }
         }
-        let default = bytes(&Frame::default());
-        let ones = vec![0xff; size];
-        match row[3].as_str() {
-            "-1" => assert_eq!(default[offset..offset + size], ones, "{field}"),
-            "0" | "null" | "residue" => {
-                assert_eq!(default[offset..offset + size], vec![0; size], "{field}");
-            }
-            "set" | "208" => {}
+        let expected = match row.cell("Default") {
+            "-1" => vec![0xff; size],
+            "0" | "null" | "residue" => vec![0; size],
+            "208" | "length" => header_len.to_vec(),
+            "set" => continue,
             other => panic!("default {other:?} of {field}"),
-        }
+        };
+        assert_eq!(default[place], expected, "{field}");
     }
-    assert_eq!(at, 208, "the table does not cover the header");
-    assert_eq!(fields.len(), 24, "a field is missing or stands twice");
+    assert_eq!(
+        at, len,
+        "the table does not cover the header of {dialect:?}"
+    );
 }
 
 #[test]
-fn an_identity() {
-    let none = bytes(&only(""));
-    let rows: Vec<_> = table("## Header", "Offset");
-    let from: usize = rows
-        .iter()
-        .find(|row| row[2] == "from")
-        .and_then(|row| number(&row[0]))
-        .unwrap();
-    let section = DOCS.split("An id (`from`").nth(1).unwrap();
-    let mut at = 0;
-    for line in section
-        .lines()
-        .skip_while(|line| !line.starts_with("|---"))
-        .skip(1)
-        .take_while(|line| line.starts_with('|'))
-    {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let (offset, size): (usize, usize) = (number(cells[0]).unwrap(), number(cells[1]).unwrap());
-        let field = cells[2].trim_matches('`');
-        let seen = differing(&none, &bytes(&only(field)));
-        assert_eq!(seen, (from + offset, size), "{field}");
-        assert_eq!(offset, at, "{field}");
-        at += size;
+fn identities() {
+    let table = Table::behind("\n### Identities\n", "Offset");
+    for (heading, _, dialects) in LAYOUTS {
+        let layout = Table::behind(heading, "Offset");
+        for &dialect in dialects {
+            let from = layout.rows().find(|row| row.cell("Field") == "from");
+            let (from, len) = place(from.unwrap());
+            let none = bytes(dialect, &only(""));
+            let mut at = 0;
+            for row in table.rows() {
+                let (offset, size) = place(row);
+                let field = row.cell("Field");
+                let seen = differing(dialect.header_len(), &none, &bytes(dialect, &only(field)));
+                assert_eq!(seen, (from + offset, size), "{field}");
+                assert_eq!(offset, at, "{field}");
+                at += size;
+            }
+            assert_eq!(at, len);
+        }
     }
-    assert_eq!(at, 24);
+}
+
+/// Checks a column of numbers against the words of the code, both ways.
+fn column(table: &Table, first: &str, dialect: Dialect, word: impl Fn(u32) -> Option<String>) {
+    let mut numbers = BTreeSet::new();
+    for row in table.rows() {
+        let name = row.cell(first);
+        match number::<u32>(row.of(dialect)) {
+            Some(number) => {
+                assert_eq!(word(number).as_deref(), Some(name), "{dialect:?} {number}");
+                assert!(numbers.insert(number), "{dialect:?} {number} stands twice");
+            }
+            None => {
+                let known = (0..1000).any(|number| word(number).as_deref() == Some(name));
+                assert!(!known, "{dialect:?} has {name}");
+            }
+        }
+    }
+    // Nothing that the code knows is left out.
+    let known: BTreeSet<u32> = (0..1000).filter(|&number| word(number).is_some()).collect();
+    assert_eq!(numbers, known, "{dialect:?}");
 }
 
 #[test]
 fn messages() {
-    let rows = table("## Messages", "Message");
-    for (column, dialect) in [(2, Dialect::V3), (3, Dialect::V5)] {
-        let mut numbers = BTreeSet::new();
-        for row in &rows {
-            match number::<u32>(&row[column]) {
-                Some(number) => {
-                    assert_eq!(format!("{:?}", dialect.kind(number)), row[0], "{dialect:?}");
-                    assert!(numbers.insert(number), "{number} stands twice");
-                }
-                None => {
-                    let known = (0..100).map(|number| format!("{:?}", dialect.kind(number)));
-                    assert!(!known.into_iter().any(|kind| kind == row[0]), "{}", row[0]);
-                }
+    let table = Table::behind("\n## Messages\n", "Message");
+    for &dialect in Dialect::ALL {
+        column(&table, "Message", dialect, |number| {
+            match dialect.kind(number) {
+                Kind::Unknown(_) => None,
+                kind => Some(format!("{kind:?}")),
             }
-        }
-        // Nothing that the code knows is left out.
-        let known = (0..1000).filter(|&n| !matches!(dialect.kind(n), Kind::Unknown(_)));
-        assert_eq!(numbers, known.collect::<BTreeSet<u32>>(), "{dialect:?}");
+        });
     }
 }
 
 #[test]
 fn states() {
-    let rows = table("### States", "State");
-    for (column, dialect) in [(1, Dialect::V3), (2, Dialect::V5)] {
-        for row in &rows {
-            let number: u32 = number(&row[column]).unwrap();
-            assert_eq!(dialect.state(number).to_string(), row[0], "{dialect:?}");
+    let table = Table::behind("\n### States\n", "State");
+    for &dialect in Dialect::ALL {
+        column(&table, "State", dialect, |number| {
+            match dialect.state(number) {
+                WorkerState::Other(_) => None,
+                state => Some(state.to_string()),
+            }
+        });
+    }
+}
+
+#[test]
+fn phases() {
+    let table = Table::behind("\n### 2.x: phases\n", "Order");
+    for &dialect in Dialect::ALL {
+        if dialect.phases().is_empty() {
+            continue;
         }
-        let behind = u32::try_from(rows.len()).unwrap();
-        assert_eq!(dialect.state(behind).to_string(), behind.to_string());
+        let mut described: Vec<(usize, String, String)> = table
+            .rows()
+            .filter_map(|row| {
+                let words = [row.cell("Order"), row.cell("Ends in state")];
+                let [order, state] = words.map(str::to_owned);
+                number(row.of(dialect)).map(|place| (place, order, state))
+            })
+            .collect();
+        described.sort_unstable();
+        let ours = (1..).zip(dialect.phases());
+        let ours: Vec<(usize, String, String)> = ours
+            .map(|(place, (phase, state))| (place, format!("{phase:?}"), state.to_string()))
+            .collect();
+        assert_eq!(described, ours, "{dialect:?}");
+        for &(phase, state) in dialect.phases() {
+            assert!(dialect.kind_number(Kind::Do(phase)).is_some(), "{phase:?}");
+            assert!(dialect.state_number(state).is_some(), "{state}");
+        }
+    }
+}
+
+/// The number of a command as the table writes it.
+fn code(cell: &str) -> u32 {
+    match cell {
+        "space" => b' '.into(),
+        "tab" => b'\t'.into(),
+        "LF" => b'\n'.into(),
+        "CR" => b'\r'.into(),
+        _ => match (cell.as_bytes(), cell.parse()) {
+            (_, Ok(number)) => number,
+            (&[letter], _) => letter.into(),
+            _ => panic!("not a command: {cell:?}"),
+        },
     }
 }
 
 #[test]
 fn commands() {
-    let rows = table("## User commands", "Command");
-    for (column, dialect) in [(1, Dialect::V3), (2, Dialect::V5)] {
+    let table = Table::behind("\n## User commands\n", "Command");
+    assert!(DOCS.contains("`V3` also takes the numbers of `V5`"));
+    for &dialect in Dialect::ALL {
         let mut numbers = BTreeSet::new();
-        for row in &rows {
-            for (index, code) in row[column].split(", ").enumerate() {
-                if code == "-" {
-                    let known = (0..200).map(|number| format!("{:?}", dialect.verb(number)));
-                    assert!(!known.into_iter().any(|verb| verb == row[0]), "{}", row[0]);
-                    continue;
-                }
-                let number = match dialect {
-                    Dialect::V3 => u32::from(code.as_bytes()[0]),
-                    _ => number(code).unwrap(),
-                };
-                let verb = dialect.verb(number);
-                assert_eq!(format!("{verb:?}"), row[0], "{dialect:?}");
-                if index == 0 {
-                    assert_eq!(dialect.verb_number(verb), Some(number), "{verb:?}");
-                }
-                numbers.insert(number);
+        let described = |dialect| {
+            table.rows().flat_map(move |row| {
+                let codes = row.of(dialect).split(", ").filter(|&code| code != "-");
+                codes.map(move |cell| (row.cell("Command"), code(cell)))
+            })
+        };
+        for (command, number) in described(dialect) {
+            assert_eq!(
+                format!("{:?}", dialect.verb(number)),
+                command,
+                "{dialect:?}"
+            );
+            assert!(numbers.insert(number), "{number} stands twice");
+        }
+        for row in table.rows() {
+            let first = row.of(dialect).split(", ").next().unwrap();
+            if first != "-" {
+                let number = code(first);
+                assert_eq!(dialect.verb_number(dialect.verb(number)), Some(number));
+            }
+        }
+        if dialect == Dialect::V3 {
+            for (command, number) in described(Dialect::V5) {
+                assert_eq!(format!("{:?}", dialect.verb(number)), command);
+                assert!(numbers.insert(number), "{number} stands twice");
             }
         }
         let known = (0..1000).filter(|&n| !matches!(dialect.verb(n), Verb::Unknown(_)));
         assert_eq!(numbers, known.collect::<BTreeSet<u32>>(), "{dialect:?}");
+        assert_eq!(dialect.reply_echoes_verb(), dialect == Dialect::V5);
     }
+    assert!(DOCS.contains("V5 repeats the number in the answer, the others say 0."));
 }
 
 #[test]
 fn outcomes() {
-    let rows = table("## User commands", "`status`");
-    assert_eq!(rows.len(), 4);
-    for row in rows {
-        let status = CommandStatus::from_wire(number(&row[0]).unwrap());
-        let word = row[1].split(':').next().unwrap();
+    let table = Table::behind("\n## User commands\n", "`status`");
+    assert_eq!(table.len(), 4);
+    for row in table.rows() {
+        let status = CommandStatus::from_wire(row.number("status").unwrap());
+        let word = row.cell("Meaning").split(':').next().unwrap();
         assert_eq!(format!("{status:?}"), word);
     }
 }
@@ -243,7 +347,10 @@ fn outcomes() {
 fn the_key_value_store() {
     let code = |body: Body| {
         let message = Message::new(UniquePid::NULL, body);
-        message.to_frame(Dialect::V5).unwrap().header.key_value_code
+        let [old, new] = [Dialect::V3, Dialect::V5]
+            .map(|dialect| message.to_frame(dialect).unwrap().header.key_value_code);
+        assert_eq!(old, new);
+        old
     };
     let ops = [
         KeyValueOp::Get,
@@ -255,18 +362,18 @@ fn the_key_value_store() {
         KeyValueOp::Min,
         KeyValueOp::Max,
     ];
-    let rows = table("## Key-value store", "Operation");
-    assert_eq!(rows.len(), ops.len());
-    for (row, op) in rows.iter().zip(ops) {
-        assert_eq!(row[0], format!("{op:?}"));
+    let table = Table::behind("\n## Key-value store\n", "Operation");
+    assert_eq!(table.len(), ops.len());
+    for (row, op) in table.rows().zip(ops) {
+        assert_eq!(row.cell("Operation"), format!("{op:?}"));
         let request = KeyValueRequest {
             database: Name::EMPTY,
             op,
             key: Text::from("k"),
             value: Text::default(),
         };
-        let number = number::<u32>(&row[1]).unwrap();
-        assert_eq!(code(Body::KeyValueRequest(request)), number);
+        let number = row.number("Number");
+        assert_eq!(Some(code(Body::KeyValueRequest(request))), number);
     }
     let answers = [
         (KeyValueResponse::Value(Text::default()), "Value"),
@@ -274,21 +381,62 @@ fn the_key_value_store() {
         (KeyValueResponse::NoDatabase, "NoDatabase"),
         (KeyValueResponse::NoKey, "NoKey"),
     ];
-    let rows = table("## Key-value store", "Answer");
-    assert_eq!(rows.len(), answers.len());
-    for (row, (answer, word)) in rows.iter().zip(answers) {
-        assert_eq!(row[0], word);
-        assert_eq!(
-            code(Body::KeyValueResponse(answer)),
-            number::<u32>(&row[1]).unwrap()
-        );
+    let table = Table::behind("\n## Key-value store\n", "Answer");
+    assert_eq!(table.len(), answers.len());
+    for (row, (answer, word)) in table.rows().zip(answers) {
+        assert_eq!(row.cell("Answer"), word);
+        let number = row.number("Number");
+        assert_eq!(Some(code(Body::KeyValueResponse(answer))), number);
     }
 }
 
 #[test]
-fn the_payload_limit() {
-    assert!(DOCS.contains("A stock V5 peer refuses payloads over 1 MiB"));
-    assert_eq!(Dialect::V5.peer_payload_limit(), Some(1 << 20));
-    assert!(DOCS.contains("V3 has no limit"));
-    assert_eq!(Dialect::V3.peer_payload_limit(), None);
+fn the_name_service() {
+    let table = Table::behind("\n## Name service\n", "Request");
+    let kinds =
+        |dialect: Dialect| (0..100).map(move |number| format!("{:?}", dialect.kind(number)));
+    let mut described: BTreeSet<&str> = BTreeSet::new();
+    for row in table.rows() {
+        described.extend([row.cell("Request"), row.cell("Answer")]);
+    }
+    assert!(described.remove("-"), "one is not answered");
+    let ours = kinds(Dialect::V2_6).filter(|kind| kind.starts_with("NameService"));
+    let ours: BTreeSet<String> = ours.filter(|kind| kind != "NameServiceWorker").collect();
+    assert_eq!(described, ours.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn releases() {
+    let table = Table::behind("\n## Releases\n", "Behaviour");
+    let row = |name: &str| {
+        let row = table.rows().find(|row| row.cell("Behaviour") == name);
+        row.unwrap_or_else(|| panic!("no row {name:?}"))
+    };
+    let columns = [
+        ("2.4.x", Dialect::V2_4),
+        ("2.5.0", Dialect::V2_4),
+        ("2.5.1, 2.5.2", Dialect::V2_5),
+        ("2.6.0", Dialect::V2_6),
+        ("3.0.0", Dialect::V3),
+        ("3.1.0", Dialect::V3),
+        ("3.1.1", Dialect::V3),
+        ("3.1.2 to 3.2.0", Dialect::V3),
+        ("4.0.0 to 4.2.0", Dialect::V3),
+        ("V5", Dialect::V5),
+    ];
+    for (release, expected) in columns {
+        assert_eq!(dialect(row("dialect").cell(release)), expected);
+        let limit = match row("payload limit").cell(release) {
+            "-" => None,
+            mebibytes => Some(
+                mebibytes
+                    .strip_suffix(" MiB")
+                    .unwrap()
+                    .parse::<usize>()
+                    .unwrap()
+                    << 20,
+            ),
+        };
+        assert_eq!(limit, expected.peer_payload_limit(), "{release}");
+    }
 }
