@@ -310,7 +310,8 @@ impl Model {
             Event::ComputationEnded { computation } => {
                 assert!(!computation.is_null(), "the end of no computation");
             }
-            Event::RestartComplete { peers } => assert_eq!(peers as usize, self.accepted()),
+            // Some may have ended behind it.
+            Event::RestartComplete { peers } => assert!(peers as usize >= self.accepted()),
             _ => {}
         }
     }
