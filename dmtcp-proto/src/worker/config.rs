@@ -20,8 +20,8 @@ pub struct WorkerConfig {
     pub real_pid: i32,
     /// Interval of periodic checkpoints to ask for. Default: leave the coordinator's.
     pub interval: Interval,
-    /// Global barriers between `DMT:CHECKPOINT` and the image, in order. Every worker of a
-    /// computation must have the same. Default: those of stock workers with default plugins
+    /// Global barriers between `DMT:CHECKPOINT` and the image, in order; nothing before 3.0.0 has
+    /// barriers. Every worker of a computation must have the same. Default: those of stock workers with default plugins
     /// ([`WorkerConfig::STOCK_CHECKPOINT_BARRIERS`]).
     pub checkpoint_barriers: Vec<Name>,
     /// Global barriers between `DMT:Restart` and running, in order. Default:

@@ -6,11 +6,12 @@ use crate::error::{DecodeError, EncodeError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerExit {
-    /// The coordinator told it to exit at once. Stock workers exit with code 0.
+    /// The coordinator told it to exit at once; before 3.0.0 also behind a checkpoint that workers
+    /// exit behind. Stock workers exit with code 0.
     #[error("the coordinator told this worker to exit")]
     Killed,
-    /// Its image is reported, and the checkpoint was one that workers exit behind. Stock workers
-    /// exit with code 0.
+    /// Its image is reported, and the checkpoint was one that workers exit behind; 3.0.0 and later.
+    /// Stock workers exit with code 0.
     #[error("the checkpoint is written, and workers exit behind it")]
     Checkpointed,
     /// The connection ended. There is no way back in. Stock workers exit with code 99.

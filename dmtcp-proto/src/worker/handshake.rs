@@ -2,7 +2,7 @@
 
 use super::config::Entry;
 use super::round::Round;
-use super::{Phase, WorkerCore, WorkerExit, WorkerOutput};
+use super::{Activity, WorkerCore, WorkerExit, WorkerOutput};
 use crate::error::DecodeError;
 use crate::ids::UniquePid;
 use crate::kind::Kind;
@@ -11,14 +11,14 @@ use crate::state::WorkerState;
 
 impl WorkerCore {
     pub(super) fn hello(&mut self) {
-        if self.phase != Phase::NotOpened {
+        if self.activity != Activity::NotOpened {
             self.exit(WorkerExit::Misdriven {
                 input: "a second opening",
                 due: "none",
             });
             return;
         }
-        self.phase = Phase::Joining;
+        self.activity = Activity::Joining;
         let mut hello = Hello {
             host: self.config.host.clone(),
             program: self.config.program.clone(),
@@ -50,7 +50,11 @@ impl WorkerCore {
                     computation: self.computation,
                     time_stamp: accept.time_stamp,
                 });
-                self.enter(Round::AtRestart);
+                if self.in_lockstep() {
+                    self.restore_in_lockstep();
+                } else {
+                    self.enter(Round::AtRestart);
+                }
             }
         }
     }
@@ -70,7 +74,7 @@ impl WorkerCore {
         self.identity.pid = accept.virtual_pid;
         self.identity.time = process_time;
         self.state = WorkerState::Running;
-        self.phase = Phase::Running;
+        self.activity = Activity::Running;
         self.outputs.push_back(WorkerOutput::Accepted {
             virtual_pid: accept.virtual_pid,
             computation: group,
@@ -81,7 +85,11 @@ impl WorkerCore {
             real_pid: -1,
             program: self.config.base_name(),
         });
-        if self.phase == Phase::Running {
+        // Only OK tells a 2.x coordinator a state.
+        if self.in_lockstep() && self.activity == Activity::Running {
+            self.send(Body::Ok);
+        }
+        if self.activity == Activity::Running {
             self.outputs.push_back(WorkerOutput::Resume);
         }
     }

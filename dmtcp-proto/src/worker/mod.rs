@@ -1,8 +1,8 @@
 //! The worker's side of the protocol as a pure function of its inputs.
 //!
-//! One [`WorkerCore`] is one process of a computation: it joins, takes part in every barrier of a
-//! checkpoint or a restart with the right state, and says when its driver must stop the program,
-//! write the image and go on ([`WorkerOutput`]). It has no socket, no file and no program: a step
+//! One [`WorkerCore`] is one process of a computation: it joins, takes part in every barrier or
+//! phase of a checkpoint or a restart with the right state, and says when its driver must stop the
+//! program, write the image and go on ([`WorkerOutput`]). It has no socket, no file and no program: a step
 //! that only the driver can do is asked for ([`WorkerOutput::Perform`]) and answered
 //! ([`WorkerInput::Finished`]).
 //!
@@ -16,125 +16,46 @@
 //!          -> CKPT_FILENAME -> WORKER_RESUMING                                     Resume
 //! ```
 //!
+//! Before 3.0.0 there are no barriers: the coordinator orders one phase after the other
+//! ([`Dialect::phases`]), and each is answered with OK and the state that belongs to it.
+//!
+//! ```text
+//! join     NEW_WORKER -> ACCEPT -> UPDATE_PROCESS_INFO_AFTER_INIT_OR_EXEC, OK      Resume
+//! restart  RESTART_WORKER -> ACCEPT                                                Restore
+//!          -> OK; the phases behind DO_CHECKPOINT -> DO_RESUME -> OK               Resume
+//! round    DO_SUSPEND                                                              Suspend
+//!          -> OK; more phases -> DO_CHECKPOINT                                     WriteImage
+//!                                                                                  PublishImage
+//!          -> CKPT_FILENAME, OK; more phases -> DO_RESUME -> OK                    Resume
+//! ```
+//!
+//! A native worker has nothing to ask of the name service, so it answers those phases at once.
+//!
 //! The dialect is never negotiated: the caller knows it. A worker speaks first, and the
 //! coordinator's answer to a hello is numbered the same in all of them.
 
 mod config;
 mod exit;
 mod handshake;
+mod interface;
+mod lockstep;
 mod round;
 
 pub use config::{Entry, WorkerConfig};
 pub use exit::WorkerExit;
+pub use interface::{Finished, Stage, WorkerInput, WorkerOutput, WorkerOutputs};
 
 use alloc::collections::VecDeque;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::dialect::Dialect;
 use crate::error::DecodeError;
 use crate::ids::UniquePid;
-use crate::message::{Body, Message, Reject};
+use crate::message::{Body, Message};
 use crate::name::Name;
+use crate::phase::Phase;
 use crate::state::WorkerState;
-use crate::text::Text;
 use crate::wire::{Decoder, encode};
-
-/// Something that happened, for the worker to act on.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "made by drivers")]
-pub enum WorkerInput<'a> {
-    /// The connection to the coordinator is open.
-    Opened,
-    /// Bytes arrived; any split.
-    Received(&'a [u8]),
-    /// The connection ended, for whatever reason.
-    Closed,
-    /// The answer to [`WorkerOutput::Perform`].
-    Finished(Finished),
-}
-
-/// How a [`Stage`] ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "made by drivers")]
-pub enum Finished {
-    /// [`Stage::Restore`]: the state is back.
-    Restored,
-    /// [`Stage::Suspend`]: nothing changes the state any more.
-    Suspended,
-    /// [`Stage::WriteImage`]: the image is on disk, under a temporary name.
-    ImageWritten,
-    /// [`Stage::PublishImage`]: the image has its final name.
-    ImagePublished {
-        /// Path of the image on this host.
-        path: Text,
-        /// Whether no other checkpoint uses this name.
-        unique: bool,
-    },
-    /// Any stage: it could not be done.
-    ///
-    /// The protocol has no word for this. A worker can only leave, so [`WorkerExit::Failed`]
-    /// follows and the driver closes the connection: the coordinator counts the peer as lost, and
-    /// ours fails the round. Whether the program goes on without checkpoints or stops is the
-    /// driver's choice.
-    Failed,
-}
-
-/// Work for the driver, to be done in order.
-///
-/// Exhaustive on purpose: a driver that forgets one must not compile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a driver that forgets one must not compile"
-)]
-pub enum WorkerOutput {
-    /// Send these bytes to the coordinator.
-    Transmit(Bytes),
-    /// The coordinator took this process in.
-    Accepted {
-        /// The pid that identifies this process in the computation.
-        virtual_pid: i32,
-        /// The computation; at a restart with the image's generation.
-        computation: UniquePid,
-        /// The same number for all workers of a computation; 0 while a checkpoint is under way.
-        time_stamp: u64,
-    },
-    /// The coordinator did not take this process in. Close the connection; nothing follows.
-    Rejected(Reject),
-    /// Do this, then hand in [`WorkerInput::Finished`].
-    Perform(Stage),
-    /// Let the program run. Not answered.
-    Resume,
-    /// Close the connection; nothing follows. What it means for the program is the reason's.
-    Exit {
-        /// Why.
-        reason: WorkerExit,
-    },
-}
-
-/// A step that only the driver can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a driver that forgets one must not compile"
-)]
-pub enum Stage {
-    /// Put the state of the image back. All processes of the computation are connected.
-    Restore,
-    /// Stop whatever changes the state.
-    Suspend,
-    /// Write the image under a temporary name. All workers have stopped.
-    WriteImage {
-        /// The computation with this round's generation.
-        computation: UniquePid,
-        /// This process.
-        process: UniquePid,
-        /// Processes of the computation; a restart must announce the same number.
-        peers: u32,
-    },
-    /// Rename the image to its final name. All workers have written theirs.
-    PublishImage,
-}
 
 /// The worker's side of the protocol.
 #[derive(Debug)]
@@ -147,17 +68,18 @@ pub struct WorkerCore {
     identity: UniquePid,
     computation: UniquePid,
     state: WorkerState,
-    phase: Phase,
+    activity: Activity,
     outputs: VecDeque<WorkerOutput>,
 }
 
 /// What we are in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum Activity {
     NotOpened,
     Joining,
     Running,
     Round(round::Round),
+    Lockstep(lockstep::Lockstep),
     Over,
 }
 
@@ -181,7 +103,7 @@ impl WorkerCore {
             identity,
             computation,
             state: WorkerState::Unknown,
-            phase: Phase::NotOpened,
+            activity: Activity::NotOpened,
             outputs: VecDeque::new(),
         }
     }
@@ -190,7 +112,7 @@ impl WorkerCore {
     ///
     /// After [`WorkerOutput::Exit`] or [`WorkerOutput::Rejected`] every input is ignored.
     pub fn handle(&mut self, input: WorkerInput<'_>) -> WorkerOutputs<'_> {
-        if self.phase != Phase::Over {
+        if self.activity != Activity::Over {
             match input {
                 WorkerInput::Opened => self.hello(),
                 WorkerInput::Received(bytes) => self.receive(bytes),
@@ -198,9 +120,7 @@ impl WorkerCore {
                 WorkerInput::Finished(finished) => self.finished(finished),
             }
         }
-        WorkerOutputs {
-            queue: &mut self.outputs,
-        }
+        WorkerOutputs::new(&mut self.outputs)
     }
 
     /// Who this process is; before it is accepted, its launcher.
@@ -224,27 +144,36 @@ impl WorkerCore {
     /// Whether nothing is under way: the program may run.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.phase == Phase::Running
+        self.activity == Activity::Running
     }
 
     /// Whether this worker has left, or was never taken in.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.phase == Phase::Over
+        self.activity == Activity::Over
     }
 
     /// The barrier whose release it waits for.
     #[must_use]
     pub fn waiting_at(&self) -> Option<Name> {
-        match self.phase {
-            Phase::Round(round) => self.barrier_name(round),
+        match self.activity {
+            Activity::Round(round) => self.barrier_name(round),
+            _ => None,
+        }
+    }
+
+    /// The phase whose order it waits for in the middle of a round or restart; before 3.0.0.
+    #[must_use]
+    pub fn awaited_phase(&self) -> Option<Phase> {
+        match self.activity {
+            Activity::Lockstep(lockstep) => self.due_phase(lockstep),
             _ => None,
         }
     }
 
     fn receive(&mut self, bytes: &[u8]) {
         self.decoder.feed(bytes);
-        while self.phase != Phase::Over {
+        while self.activity != Activity::Over {
             let message = match self.decoder.next_frame() {
                 Ok(Some(frame)) => Message::parse(self.dialect, &frame),
                 Ok(None) => return,
@@ -258,20 +187,58 @@ impl WorkerCore {
     }
 
     fn message(&mut self, message: &Message) {
-        match (self.phase, &message.body) {
+        match (self.activity, &message.body) {
             (_, Body::KillPeer) => self.exit(WorkerExit::Killed),
-            (Phase::Joining, Body::Accept(accept)) => self.accepted(accept, message.group),
-            (Phase::Joining, Body::Reject(reject)) => {
-                self.phase = Phase::Over;
+            (Activity::Joining, Body::Accept(accept)) => self.accepted(accept, message.group),
+            (Activity::Joining, Body::Reject(reject)) => {
+                self.activity = Activity::Over;
                 self.outputs.push_back(WorkerOutput::Rejected(*reject));
             }
-            (Phase::Running, Body::DoCheckpoint(order)) => self.begin(*order, message.group),
-            (Phase::Round(round), Body::DoCheckpoint(_)) => self.repeated(round, message.group),
-            (Phase::Round(round), Body::BarrierReleased(released)) => {
+            (Activity::Running, Body::DoCheckpoint(order)) => self.begin(*order, message.group),
+            (Activity::Round(round), Body::DoCheckpoint(_)) => self.repeated(round, message.group),
+            (Activity::Round(round), Body::BarrierReleased(released)) => {
                 self.released(round, released);
             }
-            (phase, body) => self.unexpected(body, expected_in(phase)),
+            (Activity::Running, Body::Do(order)) => {
+                self.ordered(lockstep::Lockstep::FIRST, order, message.group);
+            }
+            (Activity::Lockstep(lockstep), Body::Do(order)) => {
+                self.ordered(lockstep, order, message.group);
+            }
+            // Nothing of ours logs by it.
+            (_, Body::UpdateLogging { .. }) => {}
+            (activity, body) => self.unexpected(body, expected_in(activity)),
         }
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        let stage = match self.activity {
+            Activity::Round(round) => round.stage(),
+            Activity::Lockstep(lockstep) => lockstep.stage(),
+            _ => None,
+        };
+        match (self.activity, stage, finished) {
+            (_, Some(_), Finished::Failed) => self.exit(WorkerExit::Failed),
+            (Activity::Round(round), _, finished) => self.finished_in_round(round, finished),
+            (Activity::Lockstep(lockstep), _, finished) => {
+                self.finished_in_lockstep(lockstep, finished);
+            }
+            (_, stage, finished) => self.misdriven(&finished, stage),
+        }
+    }
+
+    /// The driver's answer is not that of the stage that is due.
+    fn misdriven(&mut self, finished: &Finished, due: Option<&'static str>) {
+        self.exit(WorkerExit::Misdriven {
+            input: match finished {
+                Finished::Restored => RESTORED,
+                Finished::Suspended => SUSPENDED,
+                Finished::ImageWritten => WRITTEN,
+                Finished::ImagePublished { .. } => PUBLISHED,
+                Finished::Failed => "a failure",
+            },
+            due: due.unwrap_or("no stage's end"),
+        });
     }
 
     fn send(&mut self, body: Body) {
@@ -302,33 +269,23 @@ impl WorkerCore {
     }
 
     fn exit(&mut self, reason: WorkerExit) {
-        self.phase = Phase::Over;
+        self.activity = Activity::Over;
         self.outputs.push_back(WorkerOutput::Exit { reason });
     }
 }
 
-fn expected_in(phase: Phase) -> &'static str {
-    match phase {
-        Phase::NotOpened | Phase::Over => "the connection is not open",
-        Phase::Joining => "an answer to the hello was due",
-        Phase::Running => "a running worker can only be told to checkpoint or to exit",
-        Phase::Round(_) => "only the release of the barrier was due",
-    }
-}
+/// How each stage ends, in words.
+const RESTORED: &str = "a restored state";
+const SUSPENDED: &str = "a suspended program";
+const WRITTEN: &str = "a written image";
+const PUBLISHED: &str = "a published image";
 
-/// What to do, in order. Borrows the core, so the next input waits until this is gone.
-///
-/// What is left here when it is dropped comes first the next time.
-#[must_use = "outputs left here are only acted on after the next input"]
-#[derive(Debug)]
-pub struct WorkerOutputs<'a> {
-    queue: &'a mut VecDeque<WorkerOutput>,
-}
-
-impl Iterator for WorkerOutputs<'_> {
-    type Item = WorkerOutput;
-
-    fn next(&mut self) -> Option<WorkerOutput> {
-        self.queue.pop_front()
+fn expected_in(activity: Activity) -> &'static str {
+    match activity {
+        Activity::NotOpened | Activity::Over => "the connection is not open",
+        Activity::Joining => "an answer to the hello was due",
+        Activity::Running => "a running worker can only be told to checkpoint or to exit",
+        Activity::Round(_) => "only the release of the barrier was due",
+        Activity::Lockstep(_) => "only the order of the next phase was due",
     }
 }

@@ -1,6 +1,9 @@
-//! The steps of a checkpoint and of a restart: which barrier in which state, and what comes next.
+//! The steps of a checkpoint and of a restart with barriers: which barrier in which state, and what comes next.
 
-use super::{Finished, Phase, Stage, WorkerCore, WorkerExit, WorkerOutput};
+use super::{
+    Activity, Finished, PUBLISHED, RESTORED, SUSPENDED, Stage, WRITTEN, WorkerCore, WorkerExit,
+    WorkerOutput,
+};
 use crate::error::DecodeError;
 use crate::ids::UniquePid;
 use crate::kind::Kind;
@@ -64,7 +67,7 @@ impl WorkerCore {
             Some(order) if !order.repeated => {
                 if self.adopt(group) {
                     let repeated = true;
-                    self.phase = Phase::Round(round.with(Order { repeated, ..order }));
+                    self.activity = Activity::Round(round.with(Order { repeated, ..order }));
                 }
             }
             _ => self.exit(WorkerExit::Protocol(DecodeError::Unexpected {
@@ -108,27 +111,18 @@ impl WorkerCore {
         self.enter(next);
     }
 
-    pub(super) fn finished(&mut self, finished: Finished) {
-        match (self.phase, finished) {
-            (
-                Phase::Round(
-                    Round::Restoring
-                    | Round::Suspending(_)
-                    | Round::Writing(_)
-                    | Round::Publishing(_),
-                ),
-                Finished::Failed,
-            ) => self.exit(WorkerExit::Failed),
-            (Phase::Round(Round::Restoring), Finished::Restored) => self.resume(),
-            (Phase::Round(Round::Suspending(order)), Finished::Suspended) => {
+    pub(super) fn finished_in_round(&mut self, round: Round, finished: Finished) {
+        match (round, finished) {
+            (Round::Restoring, Finished::Restored) => self.resume(),
+            (Round::Suspending(order), Finished::Suspended) => {
                 self.enter(Round::AtCheckpoint(order));
             }
-            (Phase::Round(Round::Writing(order)), Finished::ImageWritten) => {
+            (Round::Writing(order), Finished::ImageWritten) => {
                 self.enter(Round::AtWritten(order));
             }
-            (Phase::Round(Round::Publishing(order)), Finished::ImagePublished { path, unique }) => {
+            (Round::Publishing(order), Finished::ImagePublished { path, unique }) => {
                 self.report(path, unique);
-                if self.phase == Phase::Over {
+                if self.activity == Activity::Over {
                     return;
                 }
                 if order.then_exit {
@@ -137,10 +131,7 @@ impl WorkerCore {
                     self.resume();
                 }
             }
-            (phase, finished) => self.exit(WorkerExit::Misdriven {
-                input: word(&finished),
-                due: due_in(phase),
-            }),
+            (round, finished) => self.misdriven(&finished, round.stage()),
         }
     }
 
@@ -171,7 +162,7 @@ impl WorkerCore {
             Round::AtPlugin(..) | Round::Writing(_) => WorkerState::Checkpointing,
             Round::AtWritten(_) | Round::Publishing(_) => WorkerState::Checkpointed,
         };
-        self.phase = Phase::Round(round);
+        self.activity = Activity::Round(round);
         if let Some(name) = self.barrier_name(round) {
             self.send(Body::Barrier(name));
         }
@@ -210,9 +201,11 @@ impl WorkerCore {
         }
     }
 
-    fn report(&mut self, path: Text, unique: bool) {
+    pub(super) fn report(&mut self, path: Text, unique: bool) {
         self.send(Body::CheckpointFile(CheckpointFile {
             path,
+            // 2.4.x would have it left out, but nothing tells it from 2.5.0, which aborts then.
+            // 2.4.x takes the empty text for the host, which is only written into its script.
             shell: Some(Text::default()),
             host: self.config.host.clone(),
             unique,
@@ -221,9 +214,9 @@ impl WorkerCore {
 
     fn resume(&mut self) {
         self.state = WorkerState::Running;
-        self.phase = Phase::Running;
+        self.activity = Activity::Running;
         self.send(Body::WorkerResuming);
-        if self.phase == Phase::Running {
+        if self.activity == Activity::Running {
             self.outputs.push_back(WorkerOutput::Resume);
         }
     }
@@ -244,6 +237,22 @@ impl WorkerCore {
 }
 
 impl Round {
+    /// How the driver's stage ends that is under way; `None` at a barrier.
+    pub(super) fn stage(self) -> Option<&'static str> {
+        match self {
+            Self::Restoring => Some(RESTORED),
+            Self::Suspending(_) => Some(SUSPENDED),
+            Self::Writing(_) => Some(WRITTEN),
+            Self::Publishing(_) => Some(PUBLISHED),
+            Self::AtRestart
+            | Self::AtRestartPlugin(_)
+            | Self::AtSuspend(_)
+            | Self::AtCheckpoint(_)
+            | Self::AtPlugin(..)
+            | Self::AtWritten(_) => None,
+        }
+    }
+
     /// The same part of a round with another order.
     fn with(self, order: Order) -> Self {
         match self {
@@ -265,25 +274,5 @@ impl Order {
             repeated: false,
             ..self
         }
-    }
-}
-
-fn word(finished: &Finished) -> &'static str {
-    match finished {
-        Finished::Restored => "a restored state",
-        Finished::Suspended => "a suspended program",
-        Finished::ImageWritten => "a written image",
-        Finished::ImagePublished { .. } => "a published image",
-        Finished::Failed => "a failure",
-    }
-}
-
-fn due_in(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Round(Round::Restoring) => "a restored state",
-        Phase::Round(Round::Suspending(_)) => "a suspended program",
-        Phase::Round(Round::Writing(_)) => "a written image",
-        Phase::Round(Round::Publishing(_)) => "a published image",
-        _ => "no stage's end",
     }
 }
