@@ -7,8 +7,8 @@ use counter::Counter;
 use dmtcp_client::image::native as image;
 use dmtcp_client::native::{Error, Options, SafePoint, Worker, restart_command};
 use dmtcp_proto::{
-    Accept, Body, Decoder, Dialect, DoCheckpoint, Hello, Limits, Message, Name, Reject, Released,
-    UniquePid, WorkerExit, WorkerState, encode,
+    Accept, Body, Decoder, Dialect, DoCheckpoint, Hello, Limits, Message, Name, Phase, PhaseOrder,
+    Reject, Released, UniquePid, WorkerExit, WorkerState, encode,
 };
 use std::fs;
 use std::io::{Read, Write};
@@ -79,19 +79,14 @@ impl Door {
             ..hello.from
         };
         script.accept(40_000);
-        let update = script.hear().unwrap();
-        assert!(
-            matches!(update.body, Body::ProcessAfterExec { .. }),
-            "{update:?}"
-        );
-        assert_eq!(update.state, WorkerState::Running);
+        let update = script.update();
         assert_eq!(update.from.pid, 40_000);
         assert_eq!(update.from.host_id, hello.from.host_id);
         assert_ne!(update.from.time, hello.from.time);
         script
     }
 
-    /// Takes a restarted worker in, up to the last barrier.
+    /// Takes a restarted worker in, up to the last thing before it must have its state back.
     fn readmit(&self) -> (Script, Hello, UniquePid) {
         let mut script = self.open();
         let hello = script.hear().unwrap();
@@ -101,7 +96,9 @@ impl Door {
         assert_eq!(hello.state, WorkerState::Restarting);
         script.computation = hello.group;
         script.accept(-1);
-        script.pass("DMT:Restart", WorkerState::Restarting, body.peers);
+        if script.has_barriers() {
+            script.pass("DMT:Restart", WorkerState::Restarting, body.peers);
+        }
         (script, body, hello.from)
     }
 }
@@ -139,12 +136,45 @@ impl Script {
         }));
     }
 
+    fn has_barriers(&self) -> bool {
+        self.dialect.phases().is_empty()
+    }
+
+    /// What a new worker says once it is taken in.
+    fn update(&mut self) -> Message {
+        let update = self.hear().unwrap();
+        assert!(
+            matches!(update.body, Body::ProcessAfterExec { .. }),
+            "{update:?}"
+        );
+        assert_eq!(update.state, WorkerState::Running);
+        if !self.has_barriers() {
+            self.answers(WorkerState::Running);
+        }
+        update
+    }
+
+    /// The order to begin a round.
     fn order(&mut self, generation: u32, then_exit: bool) {
         self.computation.generation = generation;
-        self.say(Body::DoCheckpoint(DoCheckpoint {
-            peers: 2,
-            then_exit,
-        }));
+        let order = self.first_order(then_exit);
+        self.say(order);
+    }
+
+    fn first_order(&self, then_exit: bool) -> Body {
+        match self.dialect.phases().first() {
+            Some(&(phase, _)) => phase_order(phase),
+            None => Body::DoCheckpoint(DoCheckpoint {
+                peers: 2,
+                then_exit,
+            }),
+        }
+    }
+
+    /// The end of a phase of 2.x.
+    fn answers(&mut self, state: WorkerState) {
+        let message = self.hear().unwrap();
+        assert_eq!((message.body, message.state), (Body::Ok, state));
     }
 
     fn arrives(&mut self, barrier: &str, state: WorkerState) {
@@ -166,7 +196,20 @@ impl Script {
         self.release(barrier, peers);
     }
 
+    /// From the order on up to the image.
     fn pass_until_writing(&mut self) {
+        if !self.has_barriers() {
+            for two in self.dialect.phases().windows(2) {
+                let [(_, state), (next, _)] = *two else {
+                    unreachable!()
+                };
+                self.answers(state);
+                self.say(phase_order(next));
+                if next == Phase::Checkpoint {
+                    return;
+                }
+            }
+        }
         self.pass("DMT:SUSPEND", WorkerState::PreSuspend, 2);
         self.pass("DMT:CHECKPOINT", WorkerState::Suspended, 2);
         self.pass(
@@ -180,20 +223,73 @@ impl Script {
     fn round(&mut self, generation: u32) -> String {
         self.order(generation, false);
         self.pass_until_writing();
-        self.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
-        let path = self.report();
-        assert_eq!(self.hear().unwrap().body, Body::WorkerResuming);
+        let path = self.written();
+        self.resumes();
         path
+    }
+
+    /// From the image on up to its report.
+    fn written(&mut self) -> String {
+        if self.has_barriers() {
+            self.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
+        }
+        self.report()
     }
 
     fn report(&mut self) -> String {
         let report = self.hear().unwrap();
-        assert_eq!(report.state, WorkerState::Checkpointed);
+        if self.has_barriers() {
+            assert_eq!(report.state, WorkerState::Checkpointed);
+        } else {
+            assert_eq!(report.state, WorkerState::Drained);
+            self.answers(WorkerState::Checkpointed);
+        }
         match report.body {
             Body::CheckpointFile(file) => file.path.to_string(),
             other => panic!("{other:?}"),
         }
     }
+
+    /// From the report on until the worker runs.
+    fn resumes(&mut self) {
+        if self.has_barriers() {
+            let resuming = self.hear().unwrap();
+            assert_eq!(resuming.body, Body::WorkerResuming);
+            assert_eq!(resuming.state, WorkerState::Running);
+            return;
+        }
+        let phases = self.dialect.phases().iter();
+        let behind = phases.skip_while(|&&(phase, _)| phase != Phase::Checkpoint);
+        for &(phase, state) in behind.skip(1) {
+            self.say(phase_order(phase));
+            self.answers(state);
+        }
+    }
+
+    /// From [`Door::readmit`] on until the worker runs.
+    fn resumes_restored(&mut self) {
+        if self.has_barriers() {
+            self.pass(
+                "Socket::Restart_Ns_Register_Data",
+                WorkerState::Restarting,
+                2,
+            );
+        } else {
+            self.answers(WorkerState::Checkpointed);
+        }
+        self.resumes();
+    }
+}
+
+fn phase_order(phase: Phase) -> Body {
+    Body::Do(PhaseOrder {
+        peers: if phase == Phase::FdLeaderElection {
+            2
+        } else {
+            0
+        },
+        ..PhaseOrder::new(phase)
+    })
 }
 
 /// A program that counts its safe points until one has something to say.
@@ -229,19 +325,25 @@ fn a_checkpoint_writes_an_image_and_gives_it_its_name_at_the_right_time() {
         let mut script = door.admit();
         script.order(1, false);
         script.pass_until_writing();
-        script.arrives("DMT:WriteCkpt", WorkerState::Checkpointed);
-        // Written, but a peer may still fail: the last checkpoint's image must not be gone.
-        let names: Vec<_> = fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        assert!(
-            matches!(&names[..], [name] if name.ends_with(".dmtcp.temp")),
-            "{names:?}"
-        );
-        script.release("DMT:WriteCkpt", 2);
+        let names = || -> Vec<_> {
+            let entries = fs::read_dir(dir.path()).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect()
+        };
+        if script.has_barriers() {
+            script.arrives("DMT:WriteCkpt", WorkerState::Checkpointed);
+            // Written, but a peer may still fail: the last checkpoint's image must not be gone.
+            assert!(
+                matches!(&names()[..], [name] if name.ends_with(".dmtcp.temp")),
+                "{:?}",
+                names()
+            );
+            script.release("DMT:WriteCkpt", 2);
+        }
         let path = script.report();
-        assert_eq!(script.hear().unwrap().body, Body::WorkerResuming);
+        assert_eq!(names().len(), 1);
+        assert!(path.ends_with(&names()[0]), "reported before it is there");
+        script.resumes();
 
         let (worker, answer) = program.join().unwrap();
         let expected = SafePoint::Checkpointed {
@@ -294,12 +396,7 @@ fn a_second_round_replaces_the_image_and_bytes_come_back_as_they_were() {
             worker.restore_bytes().unwrap().unwrap()
         });
         let (mut script, ..) = door.readmit();
-        script.pass(
-            "Socket::Restart_Ns_Register_Data",
-            WorkerState::Restarting,
-            2,
-        );
-        assert_eq!(script.hear().unwrap().body, Body::WorkerResuming);
+        script.resumes_restored();
         assert_eq!(again.join().unwrap(), [255; 100_000]);
     });
 }
@@ -323,14 +420,7 @@ fn a_killed_program_goes_on_from_its_image() {
         assert_eq!(hello.peers, 2);
         assert_eq!(from.pid, 40_000);
         assert_eq!(restarted.computation, script.computation);
-        restarted.pass(
-            "Socket::Restart_Ns_Register_Data",
-            WorkerState::Restarting,
-            2,
-        );
-        let resuming = restarted.hear().unwrap();
-        assert_eq!(resuming.body, Body::WorkerResuming);
-        assert_eq!(resuming.state, WorkerState::Running);
+        restarted.resumes_restored();
         assert_eq!(again.line("restored ", LIMIT), Some(saved));
         again.at(LIMIT).unwrap();
         // The same name in the new directory.
@@ -424,13 +514,18 @@ fn an_order_to_exit_behind_the_checkpoint_is_carried_out_after_the_report() {
         let mut script = door.admit();
         script.order(1, true);
         script.pass_until_writing();
-        script.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
-        let path = script.report();
+        let path = script.written();
+        let exit = if script.has_barriers() {
+            WorkerExit::Checkpointed
+        } else {
+            script.say(Body::KillPeer);
+            WorkerExit::Killed
+        };
         assert_eq!(script.hear(), None);
         let (_worker, answer) = program.join().unwrap();
         let error = answer.unwrap_err();
         assert!(
-            matches!(error, Error::Left(WorkerExit::Checkpointed)),
+            matches!(&error, Error::Left(reason) if *reason == exit),
             "{error:?}"
         );
         assert_eq!(error.exit_code(), 0);
@@ -454,7 +549,7 @@ fn an_image_that_cannot_be_written_makes_the_worker_leave_with_the_reason() {
 }
 
 #[test]
-fn a_barrier_that_is_not_released_in_time_is_named() {
+fn a_barrier_or_phase_that_does_not_come_in_time_is_named() {
     in_every_dialect(|door, dir| {
         let options = door
             .options(dir.path())
@@ -462,12 +557,18 @@ fn a_barrier_that_is_not_released_in_time_is_named() {
         let program = until_asked(options);
         let mut script = door.admit();
         script.order(1, false);
-        script.pass("DMT:SUSPEND", WorkerState::PreSuspend, 2);
-        script.arrives("DMT:CHECKPOINT", WorkerState::Suspended);
+        let awaited = if script.has_barriers() {
+            script.pass("DMT:SUSPEND", WorkerState::PreSuspend, 2);
+            script.arrives("DMT:CHECKPOINT", WorkerState::Suspended);
+            "DMT:CHECKPOINT"
+        } else {
+            script.answers(WorkerState::Suspended);
+            "FdLeaderElection"
+        };
         let (_worker, answer) = program.join().unwrap();
         let error = answer.unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
-        assert!(error.to_string().contains("DMT:CHECKPOINT"), "{error}");
+        assert!(error.to_string().contains(awaited), "{error}");
         assert_eq!(script.hear(), None);
     });
 }
@@ -515,16 +616,16 @@ fn who_joins_in_the_middle_of_a_checkpoint_takes_part_at_its_first_safe_point() 
         script.computation = hello.from;
         script.accept(41_000);
         script.order(3, false);
-        let update = script.hear().unwrap();
-        assert!(
-            matches!(update.body, Body::ProcessAfterExec { .. }),
-            "{update:?}"
-        );
-        // As stock coordinators do behind such an update.
-        script.order(3, false);
+        script.update();
+        if script.has_barriers() {
+            // As stock coordinators do behind such an update.
+            script.order(3, false);
+        }
         script.pass_until_writing();
-        script.pass("DMT:WriteCkpt", WorkerState::Checkpointed, 2);
-        script.report();
+        script.written();
+        if !script.has_barriers() {
+            script.resumes();
+        }
         let (_worker, answer) = program.join().unwrap();
         assert!(
             matches!(answer, Ok(SafePoint::Checkpointed { generation: 3, .. })),
@@ -538,27 +639,50 @@ fn half_a_message_is_no_reason_to_stop() {
     in_every_dialect(|door, dir| {
         let program = until_asked(door.options(dir.path()));
         let mut script = door.admit();
-        let message = Message::new(
-            UniquePid::NULL,
-            Body::DoCheckpoint(DoCheckpoint {
-                peers: 2,
-                then_exit: false,
-            }),
-        )
-        .in_group(script.computation.with_generation(1));
+        let message = Message::new(UniquePid::NULL, script.first_order(false))
+            .in_group(script.computation.with_generation(1));
         let mut bytes = BytesMut::new();
         let frame = message.to_frame(door.dialect).unwrap();
         encode(door.dialect, &frame, &mut bytes).unwrap();
         for byte in &bytes {
             script.stream.write_all(&[*byte]).unwrap();
         }
-        script.arrives("DMT:SUSPEND", WorkerState::PreSuspend);
+        if script.has_barriers() {
+            script.arrives("DMT:SUSPEND", WorkerState::PreSuspend);
+        } else {
+            script.answers(WorkerState::Suspended);
+        }
         script.stream.shutdown(Shutdown::Both).unwrap();
         let (_worker, answer) = program.join().unwrap();
         assert!(
             matches!(answer, Err(Error::Left(WorkerExit::CoordinatorLost))),
             "{answer:?}"
         );
+    });
+}
+
+#[test]
+fn images_go_where_a_plugin_of_2_x_sends_them() {
+    in_every_dialect(|door, dir| {
+        let program = until_asked(door.options(dir.path()));
+        let mut script = door.admit();
+        if script.has_barriers() {
+            return; // no such order
+        }
+        let elsewhere = dir.path().join("all").join("images");
+        script.computation.generation = 1;
+        script.say(Body::Do(PhaseOrder {
+            checkpoint_dir: Some(elsewhere.to_str().unwrap().to_owned().into()),
+            ..PhaseOrder::new(Phase::Suspend)
+        }));
+        script.pass_until_writing();
+        let path = script.written();
+        script.resumes();
+        let (worker, answer) = program.join().unwrap();
+        answer.unwrap();
+        assert_eq!(worker.image_path(), Path::new(&path));
+        assert_eq!(Path::new(&path).parent(), Some(elsewhere.as_path()));
+        image::read(Path::new(&path)).unwrap();
     });
 }
 

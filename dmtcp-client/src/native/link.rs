@@ -1,11 +1,15 @@
 //! The connection of a worker: drives the core, sends what it says, reads within deadlines.
 
 use dmtcp_proto::{
-    Dialect, Entry, Finished, Stage, WorkerConfig, WorkerCore, WorkerInput, WorkerOutput,
+    Dialect, Entry, Finished, Name, Phase, Stage, WorkerConfig, WorkerCore, WorkerInput,
+    WorkerOutput,
 };
 use socket2::{SockRef, TcpKeepalive};
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{Error, cannot};
@@ -20,6 +24,10 @@ pub(super) struct Link {
     core: WorkerCore,
     watch: Watch,
     accepted: bool,
+    /// Asked for by the core and not handed out yet.
+    due: Option<Stage>,
+    /// The same for a directory that images go to from now on.
+    moved_to: Option<PathBuf>,
 }
 
 impl Link {
@@ -44,6 +52,8 @@ impl Link {
             core: WorkerCore::new(dialect, config, entry),
             watch: Watch::start(twin).map_err(cannot("start a thread"))?,
             accepted: false,
+            due: None,
+            moved_to: None,
         };
         link.input(WorkerInput::Opened)?;
         while !link.accepted {
@@ -74,29 +84,41 @@ impl Link {
 
     /// Takes what has arrived; a running worker's watch has called.
     pub(super) fn take(&mut self, limit: Duration) -> Result<Option<Stage>, Error> {
-        self.read_until(Deadline::after(limit))
+        self.read_until(Deadline::after(limit))?;
+        Ok(self.due.take())
     }
 
     /// Waits until there is a stage to do; `None` when the worker runs instead.
     pub(super) fn next_stage(&mut self, limit: Duration) -> Result<Option<Stage>, Error> {
-        let mut barrier = self.core.waiting_at();
+        self.wait(limit)?;
+        Ok(self.due.take())
+    }
+
+    /// Waits until there is a stage to do, which [`next_stage`](Self::next_stage) then gives, or
+    /// the worker runs.
+    pub(super) fn wait(&mut self, limit: Duration) -> Result<(), Error> {
+        let mut awaited = self.awaits();
         let mut deadline = Deadline::after(limit);
-        loop {
-            let stage = self.read_until(deadline)?;
-            if stage.is_some() || self.core.is_running() {
-                return Ok(stage);
-            }
-            // Every barrier has the whole limit.
-            if self.core.waiting_at() != barrier {
-                barrier = self.core.waiting_at();
+        while self.due.is_none() && !self.core.is_running() {
+            self.read_until(deadline)?;
+            // Every barrier, and every phase of 2.x, has the whole limit.
+            if self.awaits() != awaited {
+                awaited = self.awaits();
                 deadline = Deadline::after(limit);
             }
         }
+        Ok(())
     }
 
     /// Tells the core how a stage ended.
     pub(super) fn finished(&mut self, finished: Finished) -> Result<Option<Stage>, Error> {
-        self.input(WorkerInput::Finished(finished))
+        self.input(WorkerInput::Finished(finished))?;
+        Ok(self.due.take())
+    }
+
+    /// Where images go from now on, if the coordinator has said so since the last time.
+    pub(super) fn moved_to(&mut self) -> Option<PathBuf> {
+        self.moved_to.take()
     }
 
     /// Closes the connection. [`is_asked`](Self::is_asked) stays true.
@@ -106,7 +128,11 @@ impl Link {
         self.core.handle(WorkerInput::Closed).for_each(drop);
     }
 
-    fn read_until(&mut self, deadline: Deadline) -> Result<Option<Stage>, Error> {
+    fn awaits(&self) -> (Option<Name>, Option<Phase>) {
+        (self.core.waiting_at(), self.core.awaited_phase())
+    }
+
+    fn read_until(&mut self, deadline: Deadline) -> Result<(), Error> {
         let mut buffer = [0; 4096];
         loop {
             let Some(left) = deadline.remaining() else {
@@ -133,17 +159,17 @@ impl Link {
     }
 
     fn awaited(&self) -> String {
-        match self.core.waiting_at() {
-            Some(barrier) => format!("all workers to reach the barrier {barrier}"),
-            None if self.accepted => "the rest of a message from the coordinator".to_owned(),
-            None => format!("the coordinator at {} to take this process in", self.addr),
+        match self.awaits() {
+            (Some(barrier), _) => format!("all workers to reach the barrier {barrier}"),
+            (_, Some(phase)) => format!("all workers to be ready for the phase {phase:?}"),
+            _ if self.accepted => "the rest of a message from the coordinator".to_owned(),
+            _ => format!("the coordinator at {} to take this process in", self.addr),
         }
     }
 
     /// Hands an input to the core and acts on what comes out.
-    fn input(&mut self, input: WorkerInput<'_>) -> Result<Option<Stage>, Error> {
+    fn input(&mut self, input: WorkerInput<'_>) -> Result<(), Error> {
         let outputs: Vec<_> = self.core.handle(input).collect();
-        let mut due = None;
         for output in outputs {
             match output {
                 WorkerOutput::Transmit(bytes) => self.send(&bytes)?,
@@ -152,12 +178,16 @@ impl Link {
                     let addr = self.addr;
                     return Err(Error::Rejected { addr, reason });
                 }
-                WorkerOutput::Perform(stage) => due = Some(stage),
+                WorkerOutput::CheckpointDir(dir) => {
+                    let dir = OsString::from_vec(dir.as_bytes().to_vec());
+                    self.moved_to = Some(dir.into());
+                }
+                WorkerOutput::Perform(stage) => self.due = Some(stage),
                 WorkerOutput::Resume => {}
                 WorkerOutput::Exit { reason } => return Err(Error::Left(reason)),
             }
         }
-        Ok(due)
+        Ok(())
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use super::error::Error;
 pub mod variable {
     /// The coordinator, as `ADDRESS:PORT`. Required.
     pub const COORDINATOR: &str = "DMTCP_RS_COORDINATOR";
-    /// The coordinator's dialect, `V3` or `V5`: a worker speaks first, so it must know. Required.
+    /// The coordinator's dialect, such as `V3` or `V2_6`: a worker speaks first, so it must know. Required.
     pub const DIALECT: &str = "DMTCP_RS_DIALECT";
     /// Where images go. Default: the working directory.
     pub const CHECKPOINT_DIR: &str = "DMTCP_RS_CKPT_DIR";
@@ -153,7 +153,7 @@ impl Options {
         }
     }
 
-    /// The same with this limit on the wait at each barrier, that is for the slowest worker to
+    /// The same with this limit on the wait at each barrier, or before 3.0.0 for each phase, that is for the slowest worker to
     /// reach it: to come to a safe point, or to write its image. Default: 10 min.
     pub fn barrier_limit(self, limit: Duration) -> Self {
         Self {
@@ -162,8 +162,8 @@ impl Options {
         }
     }
 
-    /// The same with these barriers of plugins at a checkpoint and at a restart, in order.
-    /// Default: those of stock workers with their default plugins. Every worker of a computation
+    /// The same with these barriers of plugins at a checkpoint and at a restart, in order; no
+    /// release before 3.0.0 has any. Default: those of stock workers with their default plugins. Every worker of a computation
     /// must have the same.
     pub fn barriers(self, checkpoint: Vec<Name>, restart: Vec<Name>) -> Self {
         Self {

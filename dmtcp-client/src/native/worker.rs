@@ -98,7 +98,7 @@ impl Worker {
     /// The state from the image; `None` after a fresh start.
     ///
     /// Waits until all processes of the computation are connected, within the
-    /// [barrier limit](Options::barrier_limit) at each barrier.
+    /// [barrier limit](Options::barrier_limit) at each barrier or phase.
     ///
     /// # Errors
     ///
@@ -199,7 +199,8 @@ impl Worker {
         self.link.core().computation()
     }
 
-    /// Where this worker's images go; absolute, the same for each checkpoint.
+    /// Where this worker's images go; absolute, the same for each checkpoint, unless a plugin
+    /// under a coordinator of 2.5.1 to 2.6.0 moves the images of all workers.
     #[must_use]
     pub fn image_path(&self) -> &Path {
         &self.image_path
@@ -226,7 +227,12 @@ impl Worker {
             stage = self.link.next_stage(self.barrier_limit)?;
         }
         self.link.finished(Finished::Restored)?;
-        self.link.arm()
+        // Before 3.0.0 only now begins the wait for the other processes.
+        self.link.wait(self.barrier_limit)?;
+        if self.link.core().is_running() {
+            self.link.arm()?;
+        }
+        Ok(())
     }
 
     #[cold]
@@ -269,7 +275,7 @@ impl Worker {
                     continue;
                 }
                 // Before the barrier behind which stock workers cannot be released any more.
-                Some(Stage::Suspend) => payload().map(|bytes| {
+                Some(Stage::Suspend) => self.follow_move().and_then(|()| payload()).map(|bytes| {
                     encoded = bytes;
                     Finished::Suspended
                 }),
@@ -309,7 +315,17 @@ impl Worker {
         }
     }
 
-    /// The image stands beside its final name until all workers have written theirs.
+    /// Takes over the directory that a plugin has set for the images of all workers.
+    fn follow_move(&mut self) -> Result<(), Error> {
+        if let Some(dir) = self.link.moved_to() {
+            let identity = self.link.core().identity();
+            self.image_path = self.program.image_path(&checkpoint_dir(&dir)?, identity);
+        }
+        Ok(())
+    }
+
+    /// The image stands beside its final name until all workers have written theirs; before 3.0.0,
+    /// until it is whole.
     fn write(&self, header: &NativeHeader, payload: &[u8]) -> Result<(), Error> {
         Ok(native::write(
             &durable::temp_name(&self.image_path),
