@@ -104,7 +104,7 @@ impl Tools {
     /// The dialect the release speaks; see [`Release::dialect`].
     ///
     /// # Errors
-    /// [`ToolsError::NotSupported`] for 2.x; and as [`version`](Self::version).
+    /// [`ToolsError::NotSupported`] before 2.4.0; and as [`version`](Self::version).
     pub fn dialect(&self) -> Result<Dialect, ToolsError> {
         let release = self.version()?;
         release.dialect.ok_or(ToolsError::NotSupported {
@@ -146,7 +146,9 @@ pub struct Release {
     pub minor: u32,
     /// Its third number, 0 if not printed.
     pub patch: u32,
-    /// What it most likely speaks; `None` for what this crate does not speak (before 2.4).
+    /// What it most likely speaks: [`Dialect::V2_4`] for 2.4.0 to 2.5.0, [`Dialect::V2_5`] for
+    /// 2.5.1 and 2.5.2, [`Dialect::V2_6`] for 2.6.0, [`Dialect::V3`] for 3.x and 4.x,
+    /// [`Dialect::V5`] from 5, `None` for what this crate does not speak (before 2.4.0).
     ///
     /// **A hint.** There are builds that call themselves 5.0 and speak the dialect of 4.x, or
     /// one between the two; only the wire tells.
@@ -228,7 +230,7 @@ pub enum ToolsError {
         output: String,
     },
     /// A release whose protocol this crate does not speak.
-    #[error("DMTCP {version} is not supported yet; 3.0 and later are")]
+    #[error("DMTCP {version} is not supported; 2.4 and later are")]
     NotSupported {
         /// The version as printed.
         version: String,

@@ -140,7 +140,13 @@ fn versions_map_to_dialects() {
         ("3.1.0-rc1", (3, 1, 0), Some(Dialect::V3)),
         ("4.2.0", (4, 2, 0), Some(Dialect::V3)),
         ("5.0", (5, 0, 0), Some(Dialect::V5)),
-        ("2.6.0", (2, 6, 0), None),
+        ("2.6.0", (2, 6, 0), Some(Dialect::V2_6)),
+        ("2.5.2", (2, 5, 2), Some(Dialect::V2_5)),
+        ("2.5.1", (2, 5, 1), Some(Dialect::V2_5)),
+        ("2.5.0", (2, 5, 0), Some(Dialect::V2_4)),
+        ("2.4.9", (2, 4, 9), Some(Dialect::V2_4)),
+        ("2.3.1", (2, 3, 1), None),
+        ("1.2.8", (1, 2, 8), None),
     ] {
         let output = format!("dmtcp_launch (DMTCP) {printed}\nLicense: some (DMTCP) text\n");
         let release = Release::parse(output.as_bytes()).unwrap();
@@ -170,12 +176,12 @@ fn the_version_is_asked_once_whatever_the_exit_code() {
 
 #[test]
 fn an_old_release_is_told_from_a_foreign_program() {
-    let (_dir, old) = fake("echo 'dmtcp_launch (DMTCP) 2.6.0'");
+    let (_dir, old) = fake("echo 'dmtcp_launch (DMTCP) 2.3.1'");
     assert_eq!(old.version().unwrap().dialect, None);
     let error = old.dialect().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "DMTCP 2.6.0 is not supported yet; 3.0 and later are"
+        "DMTCP 2.3.1 is not supported; 2.4 and later are"
     );
 
     let (_dir, foreign) = fake("yes hello | head -c 1000");
