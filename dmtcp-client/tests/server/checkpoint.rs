@@ -15,7 +15,7 @@ use dmtcp_proto::{Event, Interval, RoundError, Verb, WorkerState};
 
 use crate::{
     LONG, events_until, for_each_dialect, open,
-    peer::{Worker, ask, go_through, take_part},
+    peer::{Worker, ask, go_through, go_through_all, take_part},
 };
 
 fn counting_sealer() -> impl FnMut(&SealRound) -> Result<SealedSet, SealError> + Send {
@@ -302,7 +302,7 @@ fn what_workers_say_last_is_heard_when_they_exit_at_once() {
         computation.wait_until_running(Some(8), LONG).unwrap();
         let other = computation.clone();
         let asked = thread::spawn(move || other.checkpoint_and_kill(LONG));
-        go_through(&mut workers, 3);
+        go_through_all(&mut workers);
         workers.into_iter().for_each(Worker::report_and_exit);
         let sealed = asked.join().unwrap().unwrap();
         assert_eq!(sealed.images.len(), 8);

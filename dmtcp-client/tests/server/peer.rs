@@ -1,4 +1,4 @@
-//! The other side of the wire: a tool or a worker of either dialect.
+//! The other side of the wire: a tool or a worker of any dialect.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -7,8 +7,8 @@ use std::{
 
 use bytes::BytesMut;
 use dmtcp_proto::{
-    Body, CheckpointFile, Decoder, Dialect, Hello, Interval, Limits, Message, Name, Text,
-    UniquePid, UserCommand, UserResult, Verb, WorkerState, encode,
+    Body, CheckpointFile, Decoder, Dialect, Hello, Limits, Message, Name, Phase, Text, UniquePid,
+    UserCommand, UserResult, Verb, WorkerState, encode,
 };
 
 use crate::LONG;
@@ -45,10 +45,7 @@ impl Peer {
     }
 
     pub(crate) fn command(&mut self, verb: Verb) {
-        let command = UserCommand {
-            verb,
-            interval: Interval::Unchanged,
-        };
+        let command = UserCommand::new(verb);
         self.send(&Message::new(UniquePid::NULL, Body::UserCommand(command)));
     }
 
@@ -139,7 +136,31 @@ impl Worker {
             program: Text::from("counter"),
         };
         worker.say(WorkerState::Running, started);
+        if worker.is_lockstep() {
+            worker.say(WorkerState::Running, Body::Ok);
+        }
         worker
+    }
+
+    fn phases(&self) -> &'static [(Phase, WorkerState)] {
+        self.peer.dialect.phases()
+    }
+
+    fn is_lockstep(&self) -> bool {
+        !self.phases().is_empty()
+    }
+
+    /// What it goes through between its order and its report.
+    pub(crate) fn steps(&self) -> Vec<(String, WorkerState)> {
+        let phases = self.phases().iter().map(|&(_, state)| state);
+        let mut steps: Vec<_> = phases
+            .map(|state| (state.to_string(), state))
+            .take_while(|&(_, state)| state != WorkerState::Checkpointed)
+            .collect();
+        if steps.is_empty() {
+            steps.extend(BARRIERS.map(|(name, state)| (name.to_owned(), state)));
+        }
+        steps
     }
 
     pub(crate) fn say(&mut self, state: WorkerState, body: Body) {
@@ -154,31 +175,42 @@ impl Worker {
     /// The order to checkpoint; says whether the worker shall exit behind it.
     pub(crate) fn order(&mut self) -> bool {
         let message = self.peer.receive().unwrap();
-        let Body::DoCheckpoint(order) = message.body else {
-            panic!("no order but {:?}", message.body);
+        let then_exit = match &message.body {
+            Body::DoCheckpoint(order) => order.then_exit,
+            Body::Do(order) if order.phase == self.phases()[0].0 => false,
+            other => panic!("no order but {other:?}"),
         };
         assert!(message.group.same_as(&self.group));
         assert!(message.group.generation > self.group.generation);
         self.group = message.group;
-        order.then_exit
+        then_exit
     }
 
     pub(crate) fn arrive(&mut self, barrier: &str, state: WorkerState) {
-        self.say(state, Body::Barrier(Name::new(barrier).unwrap()));
+        let body = match self.is_lockstep() {
+            true => Body::Ok,
+            false => Body::Barrier(Name::new(barrier).unwrap()),
+        };
+        self.say(state, body);
     }
 
     pub(crate) fn released(&mut self, barrier: &str) {
         let message = self.peer.receive().unwrap();
-        let Body::BarrierReleased(released) = message.body else {
-            panic!("not released but {:?}", message.body);
-        };
-        assert_eq!(released.name.to_string(), barrier);
+        match message.body {
+            Body::BarrierReleased(released) => assert_eq!(released.name.to_string(), barrier),
+            Body::Do(order) => {
+                let mut phases = self.phases().iter();
+                phases.find(|(_, state)| state.to_string() == barrier);
+                assert_eq!(phases.next().unwrap().0, order.phase);
+            }
+            other => panic!("not released but {other:?}"),
+        }
     }
 
     fn file(&self) -> Body {
         Body::CheckpointFile(CheckpointFile {
             path: Text::from(format!("/images/ckpt_counter_{}.dmtcp", self.id)),
-            shell: Text::default(),
+            shell: Some(Text::default()),
             host: Text::from("elsewhere"),
             unique: false,
         })
@@ -186,7 +218,11 @@ impl Worker {
 
     pub(crate) fn report(&mut self) {
         let file = self.file();
-        self.say(WorkerState::Checkpointed, file);
+        self.say(self.reporting_state(), file);
+    }
+
+    fn reporting_state(&self) -> WorkerState {
+        self.steps().last().unwrap().1
     }
 
     pub(crate) fn resume(&mut self) {
@@ -195,26 +231,34 @@ impl Worker {
 
     /// The last two messages of a round and the end of the connection, all at once.
     pub(crate) fn report_and_exit(mut self) {
-        let file = self.message(WorkerState::Checkpointed, self.file());
+        let file = self.message(self.reporting_state(), self.file());
         let mut bytes = self.peer.bytes(&file);
-        let resuming = self.message(WorkerState::Running, Body::WorkerResuming);
+        let resuming = match self.is_lockstep() {
+            true => self.message(WorkerState::Checkpointed, Body::Ok),
+            false => self.message(WorkerState::Running, Body::WorkerResuming),
+        };
         bytes.extend_from_slice(&self.peer.bytes(&resuming));
         self.peer.stream.write_all(&bytes).unwrap();
     }
 }
 
-pub(crate) const BARRIERS: [(&str, WorkerState); 3] = [
+const BARRIERS: [(&str, WorkerState); 3] = [
     ("DMT:SUSPEND", WorkerState::PreSuspend),
     ("DMT:CHECKPOINT", WorkerState::Suspended),
     ("DMT:WriteCkpt", WorkerState::Checkpointed),
 ];
 
-/// Takes the order and goes through the first so many of [`BARRIERS`].
-pub(crate) fn go_through(workers: &mut [Worker], barriers: usize) {
+/// Takes the order and goes through all of [`Worker::steps`].
+pub(crate) fn go_through_all(workers: &mut [Worker]) {
+    go_through(workers, workers[0].steps().len());
+}
+
+/// Takes the order and goes through the first so many of [`Worker::steps`].
+pub(crate) fn go_through(workers: &mut [Worker], steps: usize) {
     for worker in workers.iter_mut() {
         worker.order();
     }
-    for (name, state) in &BARRIERS[..barriers] {
+    for (name, state) in &workers[0].steps()[..steps] {
         for worker in workers.iter_mut() {
             worker.arrive(name, *state);
         }
@@ -226,9 +270,27 @@ pub(crate) fn go_through(workers: &mut [Worker], barriers: usize) {
 
 /// One whole round of these workers, which then run again.
 pub(crate) fn take_part(workers: &mut [Worker]) {
-    go_through(workers, BARRIERS.len());
+    go_through_all(workers);
     for worker in workers.iter_mut() {
         worker.report();
+    }
+    resume_all(workers);
+}
+
+/// All workers of a computation, from their reports back to their programs.
+pub(crate) fn resume_all(workers: &mut [Worker]) {
+    let reporting = workers[0].reporting_state();
+    let mut phases = workers[0].phases().iter();
+    let _reported = phases.find(|&&(_, state)| state == reporting);
+    for &(_, state) in phases {
+        for worker in workers.iter_mut() {
+            worker.arrive("", state);
+        }
+        for worker in workers.iter_mut().filter(|_| state != WorkerState::Running) {
+            worker.released(&state.to_string());
+        }
+    }
+    for worker in workers.iter_mut().filter(|worker| !worker.is_lockstep()) {
         worker.resume();
     }
 }
