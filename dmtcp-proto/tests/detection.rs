@@ -1,7 +1,7 @@
 //! Which dialect a peer speaks, from its bytes on; and what may be said to it before that is known.
 //!
-//! The tables of `docs/PROTOCOL.md` are checked row by row in `docs_match.rs`. Here: whole
-//! openings of a connection, as a stock peer sends them.
+//! The tables of `docs/PROTOCOL.md` are checked row by row in `docs_match_detection.rs`. Here:
+//! whole openings of a connection, as a stock peer sends them.
 
 mod captures;
 

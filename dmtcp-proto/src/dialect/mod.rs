@@ -24,15 +24,15 @@ use crate::state::WorkerState;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Dialect {
-    /// 2.4.0 to 2.5.0 ("a1" in `docs/PROTOCOL.md`).
+    /// 2.4.0 to 2.5.0.
     V2_4,
-    /// 2.5.1 and 2.5.2 ("a2").
+    /// 2.5.1 and 2.5.2.
     V2_5,
-    /// 2.6.0 ("a3").
+    /// 2.6.0.
     V2_6,
-    /// 3.0.0 to 4.2.0 ("b").
+    /// 3.0.0 to 4.2.0.
     V3,
-    /// The development head, which calls itself 5.0 ("c").
+    /// The development head, which calls itself 5.0.
     V5,
 }
 
