@@ -4,7 +4,7 @@ mod sample_images;
 
 use dmtcp_client::image::native::{self, NativeHeader};
 use dmtcp_client::image::{self, Format, ImageError};
-use sample_images::{computation, gzip, process, v2, v4};
+use sample_images::{computation, gzip, process, v2, v2_of_2_x, v4};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -57,6 +57,23 @@ fn both_layouts_of_3_x_are_told_apart() {
             assert_eq!((header.virtual_pid, header.virtual_ppid), (41000, 8));
             assert_eq!(header.host, Some("node1".into()));
             assert_eq!(header.executable, Path::new("/usr/bin/counter"));
+        }
+    }
+}
+
+#[test]
+fn the_header_of_every_2_x_is_read() {
+    let dir = Dir::new();
+    for release in [(2, 4, 0), (2, 4, 9), (2, 5, 0), (2, 5, 2), (2, 6, 0)] {
+        let plain = v2_of_2_x(release, process(41000), computation(5));
+        for bytes in [plain.clone(), gzip(&plain)] {
+            let header = image::read_header(&dir.file(&bytes))
+                .unwrap_or_else(|error| panic!("{release:?}: {error}"));
+            assert_eq!(header.format, Format::V2);
+            assert_eq!(header.process, process(41000));
+            assert_eq!(header.computation, computation(5));
+            assert_eq!((header.virtual_pid, header.virtual_ppid), (41000, 8));
+            assert_eq!((header.peers, header.host), (3, Some("node1".into())));
         }
     }
 }

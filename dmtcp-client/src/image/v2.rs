@@ -75,7 +75,7 @@ const OLDEST: Layout = Layout {
     key_value_map: false,
 };
 
-/// 2.5.1 to 2.6.0.
+/// 2.6.0.
 const LAST_OF_2: Layout = Layout {
     generation: true,
     self_exe: true,
@@ -94,7 +94,7 @@ const FIRST_OF_3: Layout = Layout {
 };
 
 /// Newest first.
-const LAYOUTS: [Layout; 6] = [
+const LAYOUTS: [Layout; 7] = [
     // 3.2.0
     Layout {
         vvar_vclock: true,
@@ -102,6 +102,11 @@ const LAYOUTS: [Layout; 6] = [
     },
     FIRST_OF_3,
     LAST_OF_2,
+    // 2.5.1 and 2.5.2
+    Layout {
+        stack_end: false,
+        ..LAST_OF_2
+    },
     // 2.5.0
     Layout {
         vdso_offsets: false,

@@ -131,6 +131,63 @@ pub(crate) fn v2(process: UniquePid, computation: UniquePid, vclock: bool) -> Ve
     image
 }
 
+/// An image of 2.x up to its memory areas: each release has more fields, and all keep child
+/// processes where 3.x keeps keys and values.
+pub(crate) fn v2_of_2_x(
+    release: (u32, u32, u32),
+    process: UniquePid,
+    computation: UniquePid,
+) -> Vec<u8> {
+    let since = |first| release >= first;
+    let mut image = b"DMTCP_CHECKPOINT_IMAGE_v2.0\n".to_vec();
+    let out = &mut image;
+    out.extend(b"ProcessInfo:\0");
+    for value in [1, 1, process.pid as u32, 7, 8, 9, 10] {
+        out.extend(value.to_le_bytes());
+    }
+    let mut id_with = computation;
+    if since((2, 4, 1)) {
+        out.extend(computation.generation.to_le_bytes());
+        id_with.generation = 0;
+    }
+    string(out, "counter");
+    if since((2, 5, 0)) {
+        string(out, "/usr/bin/counter");
+    }
+    for text in ["node1", "/home", "/home"] {
+        string(out, text);
+    }
+    id(out, process);
+    id(out, UniquePid::NULL);
+    if since((2, 5, 1)) {
+        out.extend([0; 32]);
+    }
+    id(out, id_with);
+    out.extend(3u32.to_le_bytes());
+    // No coordinator, sizes of arguments and environment; the restore buffer.
+    out.extend([0x22; 12 + 8]);
+    if since((2, 5, 0)) {
+        out.extend(1023u32.to_le_bytes());
+    }
+    out.extend(vec![0x11; 8 * if since((2, 6, 0)) { 7 } else { 6 }]);
+    for text in ["/ckpt", "ckpt_counter.dmtcp", "ckpt_counter_files"] {
+        string(out, text);
+    }
+    out.extend(b"dmtcp::map:\0");
+    out.extend(1u32.to_le_bytes());
+    out.extend(b"[\0");
+    out.extend(41_001u32.to_le_bytes());
+    out.extend(b",\0");
+    id(out, process);
+    out.extend(b"]\0endmap\0EOF\0");
+    let padding = 4096 - out.len() % 4096;
+    out.extend(vec![0xEE; padding]);
+    let mut page = b"MTCP_HEADER_v2.2\n".to_vec();
+    page.resize(4096, 0);
+    out.extend(page);
+    image
+}
+
 /// As `gzip -1` would write it.
 pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
