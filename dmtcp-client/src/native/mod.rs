@@ -27,7 +27,11 @@
 //! elsewhere. Started by hand, without either, it says that nobody launched it.
 //!
 //! It works under our coordinator and under a stock one, alone and beside unmodified DMTCP
-//! processes with the default plugins: the barriers are the same. It needs no DMTCP.
+//! processes with the default plugins: the barriers are the same. It needs no DMTCP. Under one of
+//! 2.4 to 2.6 it answers the phases that were there before the barriers; three things differ then:
+//! an image replaces the last one as soon as it is whole, while another worker may still fail; a
+//! worker that shall exit behind a checkpoint is told so by a kill; and no worker runs behind a
+//! restart before all of them have fetched their state.
 //!
 //! # What a safe point is
 //!

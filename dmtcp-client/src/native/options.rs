@@ -48,8 +48,9 @@ pub struct Options {
 impl Options {
     /// A fresh start under this coordinator, with images in the working directory.
     ///
-    /// The dialect must be the coordinator's. A coordinator of another one takes the program in
-    /// and fails the first checkpoint.
+    /// The dialect must be the coordinator's. One of another dialect takes the program in and fails
+    /// the first checkpoint; where the headers differ in length, which is so for 2.x, a stock one
+    /// may end, with all its workers.
     pub fn new(coordinator: SocketAddr, dialect: Dialect) -> Self {
         Self {
             coordinator,
