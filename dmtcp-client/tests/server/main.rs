@@ -23,6 +23,15 @@ pub(crate) fn for_each_dialect(test: impl Fn(Dialect)) {
     }
 }
 
+/// Those whose workers wait for each other where no message reaches them.
+pub(crate) fn for_each_barrier_dialect(test: impl Fn(Dialect)) {
+    for_each_dialect(|dialect| {
+        if dialect.phases().is_empty() {
+            test(dialect);
+        }
+    });
+}
+
 pub(crate) fn open(config: ComputationConfig) -> (Server, Computation) {
     let server = Server::start().unwrap();
     let computation = server.open(config).unwrap();

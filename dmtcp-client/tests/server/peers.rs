@@ -8,21 +8,49 @@ use std::{
 
 use bytes::Bytes;
 use dmtcp_client::server::{ComputationConfig, ComputationEvent};
-use dmtcp_proto::{Body, Event, KeyValueOp, KeyValueRequest, Message, Name, Text, UniquePid, Verb};
+use dmtcp_proto::{
+    Body, Dialect, Event, KeyValueOp, KeyValueRequest, Kind, Message, Name, NameServiceOp,
+    NameServiceRequest, Text, UniquePid, Verb,
+};
 
 use crate::{
     LONG, events_until, for_each_dialect, open,
     peer::{Peer, Worker, ask},
 };
 
-fn request(op: KeyValueOp, value: usize) -> Message {
-    let request = KeyValueRequest {
-        database: Name::new("test").unwrap(),
-        op,
-        key: Text::from("key"),
-        value: Text::new(Bytes::from(vec![b'1'; value])).unwrap(),
+/// Keeps so many bytes, or reads them back: in the key-value store or, before 3.0.0, in the name
+/// service.
+fn keep(dialect: Dialect, value: usize) -> Message {
+    ask_store(dialect, Some(Bytes::from(vec![b'1'; value])))
+}
+
+fn read_back(dialect: Dialect) -> Message {
+    ask_store(dialect, None)
+}
+
+fn ask_store(dialect: Dialect, value: Option<Bytes>) -> Message {
+    let is_old = dialect.kind_number(Kind::KeyValueRequest).is_none();
+    let body = if is_old {
+        Body::NameServiceRequest(NameServiceRequest {
+            database: *b"test\0\0\0\0",
+            key: Bytes::from_static(b"key"),
+            op: match value {
+                Some(value) => NameServiceOp::Register { value, sync: true },
+                None => NameServiceOp::Query,
+            },
+        })
+    } else {
+        Body::KeyValueRequest(KeyValueRequest {
+            database: Name::new("test").unwrap(),
+            op: match value {
+                Some(_) => KeyValueOp::Set,
+                None => KeyValueOp::Get,
+            },
+            key: Text::from("key"),
+            value: Text::new(value.unwrap_or_default()).unwrap(),
+        })
     };
-    Message::new(UniquePid::NULL, Body::KeyValueRequest(request))
+    Message::new(UniquePid::NULL, body)
 }
 
 #[test]
@@ -62,8 +90,8 @@ fn a_message_may_come_byte_by_byte() {
         let (_server, computation) = open(ComputationConfig::default());
         let mut peer = Peer::connect(computation.addr(), dialect);
         let mut bytes = peer.bytes(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
-        bytes.extend_from_slice(&peer.bytes(&request(KeyValueOp::Set, 5)));
-        bytes.extend_from_slice(&peer.bytes(&request(KeyValueOp::Get, 0)));
+        bytes.extend_from_slice(&peer.bytes(&keep(dialect, 5)));
+        bytes.extend_from_slice(&peer.bytes(&read_back(dialect)));
         for byte in bytes {
             peer.stream.write_all(&[byte]).unwrap();
         }
@@ -81,9 +109,9 @@ fn a_peer_that_never_reads_is_cut_off() {
         let events = computation.events();
         let mut deaf = Peer::connect(computation.addr(), dialect);
         deaf.send(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
-        deaf.send(&request(KeyValueOp::Set, 256 << 10));
+        deaf.send(&keep(dialect, 256 << 10));
         // Far more than the sockets' buffers and the limit hold together.
-        let one = deaf.bytes(&request(KeyValueOp::Get, 0));
+        let one = deaf.bytes(&read_back(dialect));
         deaf.stream.write_all(&one.repeat(200)).unwrap();
         let seen = events_until(&events, |event| {
             matches!(event, ComputationEvent::PeerNotReading { .. })
@@ -111,9 +139,9 @@ fn a_peer_that_reads_late_gets_all_of_it() {
         let (_server, computation) = open(config);
         let mut peer = Peer::connect(computation.addr(), dialect);
         peer.send(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
-        peer.send(&request(KeyValueOp::Set, len));
+        peer.send(&keep(dialect, len));
         assert!(peer.receive().is_some());
-        peer.send(&request(KeyValueOp::Get, 0));
+        peer.send(&read_back(dialect));
         let answer = peer.receive().unwrap();
         let frame = answer.to_frame(dialect).unwrap();
         assert!(frame.payload.len() >= len);
@@ -129,7 +157,7 @@ fn headers_are_acknowledged_at_once() {
         let mut peer = Peer::connect(computation.addr(), dialect);
         peer.stream.set_nodelay(false).unwrap();
         peer.send(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
-        let bytes = peer.bytes(&request(KeyValueOp::Set, 10));
+        let bytes = peer.bytes(&keep(dialect, 10));
         let (header, payload) = bytes.split_at(dialect.header_len());
         let mut times: Vec<Duration> = (0..31)
             .map(|_| {

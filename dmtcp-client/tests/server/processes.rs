@@ -11,7 +11,7 @@ use dmtcp_client::server::{Computation, ComputationConfig, ComputationEvent, Not
 use dmtcp_proto::Dialect;
 
 use crate::{
-    LONG, events_until, for_each_dialect, open,
+    LONG, events_until, for_each_barrier_dialect, open,
     peer::{Peer, Who, Worker, go_through},
 };
 
@@ -72,7 +72,7 @@ fn this_host() -> String {
 
 #[test]
 fn the_survivor_is_killed() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (event, mut child) = outcome(dialect, &this_host(), true);
         let pid = i32::try_from(child.id()).unwrap();
         assert!(
@@ -85,7 +85,7 @@ fn the_survivor_is_killed() {
 
 #[test]
 fn a_process_that_does_not_hold_the_connection_is_spared() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (event, mut child) = outcome(dialect, &this_host(), false);
         let pid = i32::try_from(child.id()).unwrap();
         assert!(
@@ -104,7 +104,7 @@ fn a_process_that_does_not_hold_the_connection_is_spared() {
 
 #[test]
 fn a_process_on_another_host_is_spared() {
-    for_each_dialect(|dialect| {
+    for_each_barrier_dialect(|dialect| {
         let (event, mut child) = outcome(dialect, "not-this-host", true);
         assert!(
             matches!(

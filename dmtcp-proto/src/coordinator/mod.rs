@@ -324,8 +324,7 @@ impl CoordinatorCore {
             _ => entry.candidates,
         };
         let Some(dialect) = candidates.iter().next() else {
-            let kind = entry
-                .candidates
+            let kind = layout_fits
                 .iter()
                 .next()
                 .map_or(Kind::Null, |d| d.kind(frame.header.kind));
