@@ -23,6 +23,7 @@ extern crate alloc;
 mod command;
 mod coordinator;
 mod dialect;
+mod dump;
 mod error;
 mod exchange;
 #[doc(hidden)]
@@ -45,6 +46,7 @@ pub use coordinator::{
     CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Output, Outputs, RoundError,
 };
 pub use dialect::{Candidates, Dialect};
+pub use dump::Dump;
 pub use error::{CommandError, DecodeError, EncodeError, Expected};
 pub use exchange::{Exchange, ExchangeError, Step};
 pub use ids::{ConnId, ParseUniquePidError, RequestId, UniquePid};
