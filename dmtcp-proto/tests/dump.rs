@@ -50,7 +50,7 @@ fn shown_bytes(annotated: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in annotated.lines().skip(1) {
         assert_eq!(line[..7].trim(), bytes.len().to_string(), "{line}");
-        let digits = line.get(9..57).unwrap_or(&line[9..]).trim();
+        let digits = line.get(9..57).unwrap_or_else(|| &line[9..]).trim();
         match digits.strip_prefix("00 x") {
             Some(zeros) => bytes.resize(bytes.len() + zeros.parse::<usize>().unwrap(), 0),
             None => bytes.extend(digits.split(' ').flat_map(from_hex)),

@@ -1,6 +1,8 @@
-//! What `checkpoint_every` is made of: its command line, its built-in computation, its log.
+//! What the larger examples are made of.
 //!
-//! The example itself, `checkpoint_every.rs`, is the part to read: it shows the library.
+//! The examples themselves, `checkpoint_every.rs` and `trace.rs`, are the part to read: they show
+//! the library. Everything beside `trace` belongs to `checkpoint_every`: its command line, its
+//! built-in computation, its log.
 
 pub mod arguments;
 pub mod built_in;
@@ -8,6 +10,7 @@ pub mod demonstration;
 pub mod job_files;
 pub mod log;
 pub mod signals;
+pub mod trace;
 pub mod watching;
 
 /// Exit code: stopped without a new set; nothing that an earlier set holds is lost.
