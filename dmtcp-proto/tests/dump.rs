@@ -22,7 +22,7 @@ fn captures() -> Vec<(Dialect, Value, Frame)> {
             captures.push((dialect, sidecar, decoder.next_frame().unwrap().unwrap()));
         }
     }
-    assert!(captures.len() >= 176);
+    assert!(captures.len() >= 258);
     captures
 }
 
