@@ -6,10 +6,10 @@ use dmtcp_client::{
     process::{Child, ComputationTmp, Exit, Stream},
 };
 use std::{
-    fs::{self, File},
+    fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 #[test]
@@ -46,8 +46,9 @@ fn on(tools: &Tools) {
         .arg(&port_file)
         .current_dir(dir.path())
         .env("DMTCP_TMPDIR", tmp.path())
-        .stdin(File::open("/dev/null").unwrap())
-        .stdout(File::create(dir.path().join("coordinator")).unwrap());
+        // At the end of its input 4.2.0 would print prompts without a pause.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
     let _coordinator = Child::spawn(coordinator).unwrap();
     let port = eventually("the coordinator's port", || {
         fs::read_to_string(&port_file).ok()?.trim().parse().ok()
