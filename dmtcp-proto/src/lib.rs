@@ -34,6 +34,7 @@ mod kind;
 mod message;
 mod name;
 mod phase;
+mod restart_script;
 mod state;
 mod text;
 mod time;
@@ -59,6 +60,9 @@ pub use message::{
 };
 pub use name::Name;
 pub use phase::Phase;
+pub use restart_script::{
+    RemoteShell, RestartHost, RestartMode, RestartScript, RestartScriptError,
+};
 pub use state::WorkerState;
 pub use text::Text;
 pub use time::Instant;
