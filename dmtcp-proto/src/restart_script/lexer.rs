@@ -19,6 +19,12 @@ pub(super) enum Token {
     End,
 }
 
+enum Start {
+    Word,
+    Separator,
+    End,
+}
+
 /// One word with its quotation marks removed.
 #[derive(Debug, Default)]
 pub(super) struct Word {
@@ -64,12 +70,43 @@ impl<'a> Lexer<'a> {
     }
 
     pub(super) fn token(&mut self) -> Result<Token, Error> {
+        Ok(match self.token_start() {
+            Start::End => Token::End,
+            Start::Separator => Token::Separator,
+            Start::Word => Token::Word(self.word()?),
+        })
+    }
+
+    /// The word that begins right here; empty if none does.
+    pub(super) fn word(&mut self) -> Result<Word, Error> {
+        let mut word = Word::default();
+        self.read(&mut word)?;
+        Ok(word)
+    }
+
+    /// Passes over the rest of the command.
+    pub(super) fn skip_line(&mut self) -> Result<(), Error> {
+        let mut word = Word::default();
+        loop {
+            match self.token_start() {
+                Start::End => return Ok(()),
+                Start::Separator => {}
+                Start::Word => {
+                    word.text.clear();
+                    self.read(&mut word)?;
+                }
+            }
+        }
+    }
+
+    /// Passes over what stands before a word, or is none.
+    fn token_start(&mut self) -> Start {
         loop {
             match self.ahead() {
-                [] => return Ok(Token::End),
+                [] => return Start::End,
                 [b'\n', ..] => {
                     self.newline(1);
-                    return Ok(Token::End);
+                    return Start::End;
                 }
                 [b'\\', b'\n', ..] => self.newline(2),
                 [b'#', comment @ ..] => {
@@ -78,25 +115,21 @@ impl<'a> Lexer<'a> {
                 }
                 [byte, ..] if is_separator(*byte) => {
                     self.skip(1);
-                    return Ok(Token::Separator);
+                    return Start::Separator;
                 }
-                _ => return self.word().map(Token::Word),
+                _ => return Start::Word,
             }
         }
     }
 
-    /// The word that begins right here; empty if none does.
-    pub(super) fn word(&mut self) -> Result<Word, Error> {
-        let mut word = Word {
-            expands: self.rest.first() == Some(&b'~'),
-            ..Word::default()
-        };
+    fn read(&mut self, word: &mut Word) -> Result<(), Error> {
+        word.expands |= self.rest.first() == Some(&b'~');
         loop {
             match self.rest {
-                [] | [b' ' | b'\t' | b'\n', ..] => return Ok(word),
-                [byte, ..] if is_separator(*byte) => return Ok(word),
-                [b'\'', ..] => self.single(&mut word)?,
-                [b'"', ..] => self.double(&mut word)?,
+                [] | [b' ' | b'\t' | b'\n', ..] => return Ok(()),
+                [byte, ..] if is_separator(*byte) => return Ok(()),
+                [b'\'', ..] => self.single(word)?,
+                [b'"', ..] => self.double(word)?,
                 [b'\\', b'\n', ..] => self.newline(2),
                 [b'\\', byte, ..] => {
                     word.text.push(*byte);
@@ -108,11 +141,21 @@ impl<'a> Lexer<'a> {
                 }
                 [byte, ..] => {
                     word.expands |= matches!(byte, b'$' | b'`');
-                    word.text.push(*byte);
-                    self.skip(1);
+                    self.take(word, |byte| {
+                        is_separator(byte) || b" \t\n'\"\\$`".contains(&byte)
+                    });
                 }
             }
         }
+    }
+
+    /// Takes one byte, and those behind it up to one that ends the run.
+    fn take(&mut self, word: &mut Word, ends: impl Fn(u8) -> bool) {
+        let behind = self.rest.get(1..).unwrap_or_default();
+        let more = behind.iter().position(|&byte| ends(byte));
+        let (text, rest) = self.rest.split_at(1 + more.unwrap_or(behind.len()));
+        word.text.extend_from_slice(text);
+        self.rest = rest;
     }
 
     fn single(&mut self, word: &mut Word) -> Result<(), Error> {
@@ -144,9 +187,8 @@ impl<'a> Lexer<'a> {
                 }
                 [byte, ..] => {
                     word.expands |= matches!(byte, b'$' | b'`');
-                    word.text.push(*byte);
                     self.line += usize::from(*byte == b'\n');
-                    self.skip(1);
+                    self.take(word, |byte| b"\n\"\\$`".contains(&byte));
                 }
             }
         }

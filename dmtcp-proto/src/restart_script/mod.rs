@@ -14,6 +14,8 @@ mod write;
 pub use error::RestartScriptError;
 pub use host::{RemoteShell, RestartHost, RestartMode};
 
+pub(crate) use write::{HEAD, TAIL, is_plain};
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -158,8 +158,7 @@ impl Found {
                 }
             }
         }
-        while !matches!(lexer.token()?, Token::End) {}
-        Ok(())
+        lexer.skip_line()
     }
 
     fn count(

@@ -10,9 +10,9 @@ use super::{RestartHost, RestartMode, RestartScript};
 use crate::text::Text;
 
 /// Options and what the rest needs, before the data.
-const HEAD: &str = include_str!("head.sh");
+pub(crate) const HEAD: &str = include_str!("head.sh");
 /// What is done with them.
-const TAIL: &str = include_str!("tail.sh");
+pub(crate) const TAIL: &str = include_str!("tail.sh");
 
 impl RestartScript {
     /// The script as a text for bash, which starts every `dmtcp_restart` it takes.
@@ -111,7 +111,7 @@ fn name_is_plain(host: &RestartHost) -> bool {
 }
 
 /// Whether no shell, quoted or not, and neither form of stock scripts changes this text.
-fn is_plain(text: &Text) -> bool {
+pub(crate) fn is_plain(text: &Text) -> bool {
     !text.is_empty() && text.as_bytes().iter().copied().all(is_plain_byte)
 }
 

@@ -1,0 +1,218 @@
+//! A worker core, and what somebody who watches its wire and its driver knows about it.
+
+use alloc::vec::Vec;
+
+use crate::dialect::Dialect;
+use crate::kind::Kind;
+use crate::message::{Body, Message};
+use crate::name::Name;
+use crate::state::WorkerState;
+use crate::wire::{Decoder, Limits};
+use crate::worker::{Entry, Stage, WorkerConfig, WorkerCore, WorkerInput, WorkerOutput};
+
+pub(super) struct Watch {
+    dialect: Dialect,
+    core: WorkerCore,
+    sent: Decoder,
+    opened: bool,
+    accepted: bool,
+    over: bool,
+    /// The program runs, as far as the driver was told.
+    runs: bool,
+    /// What the driver was asked for and has not answered.
+    asked: Option<Stage>,
+    /// The barrier it said it is at, until it goes on.
+    at: Option<Name>,
+    /// Barriers that were released since it said so.
+    released: Vec<Name>,
+    /// Something was said that only the worker can read.
+    unknown: bool,
+    rounds: usize,
+}
+
+impl Watch {
+    pub(super) fn new(dialect: Dialect, config: WorkerConfig, entry: Entry) -> Self {
+        Self {
+            dialect,
+            core: WorkerCore::new(dialect, config, entry),
+            sent: Decoder::new(dialect, Limits::default()),
+            opened: false,
+            accepted: false,
+            over: false,
+            runs: false,
+            asked: None,
+            at: None,
+            released: Vec::new(),
+            unknown: false,
+            rounds: 0,
+        }
+    }
+
+    pub(super) fn core(&self) -> &WorkerCore {
+        &self.core
+    }
+
+    pub(super) fn opened(&self) -> bool {
+        self.opened
+    }
+
+    pub(super) fn asked_for(&self) -> Option<Stage> {
+        self.asked
+    }
+
+    /// Images that were reported.
+    pub(super) fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    /// The coordinator says that everybody is at this barrier.
+    pub(super) fn released(&mut self, name: Name) {
+        self.released.push(name);
+    }
+
+    /// The coordinator says what may be anything.
+    pub(super) fn anything_may_be_released(&mut self) {
+        self.unknown = true;
+    }
+
+    /// Hands in one input; what came out, checked.
+    pub(super) fn input(&mut self, input: WorkerInput<'_>) -> Vec<WorkerOutput> {
+        match &input {
+            WorkerInput::Opened => self.opened = true,
+            // Whether it was the right answer is the worker's to say; either way it has one.
+            WorkerInput::Finished(_) => self.asked = None,
+            WorkerInput::Received(_) | WorkerInput::Closed => {}
+        }
+        let outputs: Vec<WorkerOutput> = self.core.handle(input).collect();
+        for output in &outputs {
+            self.output(output);
+        }
+        assert_eq!(self.core.is_over(), self.over);
+        assert_eq!(
+            self.core.is_running(),
+            self.runs && !self.over && self.at.is_none()
+        );
+        if !self.over {
+            let due = [
+                self.core.is_running(),
+                self.asked.is_some(),
+                self.at.is_some(),
+            ];
+            let due = due.iter().filter(|&&due| due).count();
+            assert!(due <= 1, "in two places at once");
+            assert!(due == 1 || !self.accepted, "waits for nothing");
+        }
+        outputs
+    }
+
+    fn output(&mut self, output: &WorkerOutput) {
+        assert!(!self.over, "{output:?} after the end");
+        match output {
+            WorkerOutput::Transmit(bytes) => {
+                self.sent.feed(bytes);
+                let frame = self.sent.next_frame().expect("our frame").expect("whole");
+                assert_eq!(self.sent.pending(), 0, "more than one message");
+                let message = Message::parse(self.dialect, &frame).expect("our own message");
+                self.message(&message);
+            }
+            WorkerOutput::Accepted { computation, .. } => {
+                assert!(!self.accepted && self.opened, "accepted twice, or too soon");
+                assert!(!computation.is_null(), "accepted into nothing");
+                self.accepted = true;
+            }
+            WorkerOutput::Rejected(_) => {
+                assert!(!self.accepted, "rejected after it was accepted");
+                self.over = true;
+            }
+            WorkerOutput::Perform(stage) => {
+                assert!(self.accepted, "{stage:?} for a stranger");
+                assert_eq!(self.asked, None, "asked for two things at once");
+                self.goes_on();
+                match stage {
+                    Stage::Suspend => assert!(self.runs, "suspended twice"),
+                    Stage::Restore | Stage::WriteImage { .. } | Stage::PublishImage => {
+                        assert!(!self.runs, "{stage:?} while the program runs");
+                    }
+                }
+                self.runs = false;
+                self.asked = Some(*stage);
+            }
+            WorkerOutput::Resume => {
+                assert!(self.accepted && !self.runs, "resumed where it runs");
+                assert_eq!(self.asked, None, "resumed in the middle of a stage");
+                self.runs = true;
+            }
+            WorkerOutput::Exit { .. } => self.over = true,
+        }
+    }
+
+    /// It leaves the barrier it is at.
+    fn goes_on(&mut self) {
+        if let Some(name) = self.at.take() {
+            let released = self.released.contains(&name);
+            assert!(
+                released || self.unknown,
+                "leaves {name} before it is released"
+            );
+            self.released.clear();
+        }
+    }
+
+    fn message(&mut self, message: &Message) {
+        assert_eq!(self.asked, None, "speaks in the middle of a stage");
+        let state = message.state;
+        assert!(self.dialect.state_number(state).is_some());
+        if !self.accepted {
+            assert!(self.opened, "speaks before there is a connection");
+            let wanted = match message.body {
+                Body::NewWorker(_) => WorkerState::Unknown,
+                Body::RestartWorker(_) => WorkerState::Restarting,
+                ref other => panic!("no hello: {other:?}"),
+            };
+            assert_eq!(state, wanted);
+            return;
+        }
+        assert_eq!(message.from, self.core.identity(), "under another name");
+        let fits = match &message.body {
+            Body::Barrier(name) => {
+                self.goes_on();
+                self.at = Some(*name);
+                match state {
+                    WorkerState::PreSuspend => self.runs,
+                    WorkerState::Restarting
+                    | WorkerState::Suspended
+                    | WorkerState::Checkpointing
+                    | WorkerState::Checkpointed => !self.runs,
+                    _ => false,
+                }
+            }
+            Body::CheckpointFile(file) => {
+                self.rounds += 1;
+                assert!(!file.path.is_empty(), "an image without a name");
+                state == WorkerState::Checkpointed
+            }
+            Body::ProcessAfterExec { .. } | Body::WorkerResuming => {
+                state == WorkerState::Running && !self.runs
+            }
+            // Lockstep: an answer to each order, in the state it has brought the worker to.
+            other => self.dialect.kind_number(Kind::Barrier).is_none() && is_said_by_workers(other),
+        };
+        assert!(fits, "{message:?}");
+    }
+}
+
+fn is_said_by_workers(body: &Body) -> bool {
+    !matches!(
+        body,
+        Body::Accept(_)
+            | Body::Reject(_)
+            | Body::CheckpointDir(_)
+            | Body::UserCommand(_)
+            | Body::UserResult(_)
+            | Body::DoCheckpoint(_)
+            | Body::BarrierReleased(_)
+            | Body::KillPeer
+            | Body::KeyValueResponse(_)
+            | Body::Unknown(_)
+    )
+}
