@@ -149,3 +149,131 @@ fn coordinator() {
     }
     replay("coordinator", &made, fuzzing::coordinator);
 }
+
+/// Positions in `Dialect::ALL`, with names for files.
+fn dialects() -> impl Iterator<Item = (u8, String)> {
+    let name = |dialect: &Dialect| format!("{dialect:?}").to_lowercase();
+    (0u8..).zip(Dialect::ALL.iter().map(name))
+}
+
+/// What the bytes mean is in `src/fuzzing/worker.rs` and `both_sides.rs`.
+#[test]
+fn worker() {
+    const HELP: [u8; 2] = [1, 0];
+    const JOIN: u8 = 0;
+    const BLOCKING: [u8; 2] = [1, 2];
+    const SEAL: [u8; 2] = [2, 0];
+    const TURN: u8 = 8;
+    let mut made = BTreeMap::new();
+    for (dialect, name) in dialects() {
+        for (restart, entry) in [(0, "new"), (1, "restart")] {
+            let start = [0, dialect, restart, 2, 0, 1, 1, 0, 5];
+            let whole = [&start[..], &HELP.repeat(40)].concat();
+            made.insert(format!("{entry}-{name}"), whole.clone());
+            for steps in 9..18 {
+                let some = &whole[..start.len() + 2 * steps];
+                let unnamed = [some, &[12, 3, 0, 0, 0], &HELP].concat();
+                made.insert(format!("{entry}-unnamed-{steps}-{name}"), unnamed);
+            }
+            for steps in [0, 2, 3, 6, 9] {
+                let some = &whole[..start.len() + 2 * steps];
+                let killed = [some, &[13, 0]].concat();
+                made.insert(format!("{entry}-killed-{steps}-{name}"), killed);
+                let wrong = [some, &[12, 1, 0], &HELP].concat();
+                made.insert(format!("{entry}-misdriven-{steps}-{name}"), wrong);
+                let noise = [some, &[17, 4], b"DMTC", &[0], &HELP].concat();
+                made.insert(format!("{entry}-noise-{steps}-{name}"), noise);
+                let again = [some, &[8, 0, 1, 2, 0, 3], &HELP, &HELP].concat();
+                made.insert(format!("{entry}-ordered-{steps}-{name}"), again);
+            }
+        }
+        let start = [3, dialect, JOIN, JOIN, TURN, TURN];
+        let round = [&BLOCKING[..], &[TURN; 12], &SEAL, &[TURN; 4]].concat();
+        let rounds = [&start[..], &round, &round].concat();
+        made.insert(format!("both-sides-{name}"), rounds);
+        let late = [
+            &start[..],
+            &BLOCKING,
+            &[TURN; 3],
+            &[JOIN],
+            &[TURN; 12],
+            &SEAL,
+        ]
+        .concat();
+        made.insert(format!("both-sides-late-{name}"), late);
+        let killed = [&start[..], &BLOCKING, &[TURN; 2], &[1, 6], &[TURN; 3]].concat();
+        made.insert(format!("both-sides-killed-{name}"), killed);
+        let split: Vec<u8> = (0..120u8).flat_map(|n| [4 + n % 4, n, n * 2]).collect();
+        let split = [&start[..], &BLOCKING, &split].concat();
+        made.insert(format!("both-sides-split-{name}"), split);
+    }
+    replay("worker", &made, fuzzing::worker);
+}
+
+/// What the bytes mean is in `src/fuzzing/exchange.rs`.
+#[test]
+fn exchange() {
+    const COMMANDS: [&str; 9] = [
+        "status",
+        "list",
+        "checkpoint",
+        "blocking",
+        "kill-after",
+        "never",
+        "every",
+        "kill",
+        "quit",
+    ];
+    let good = [0, 0, 0, 0, 1, 1, 1, 1, 0, 0];
+    let mut made = BTreeMap::new();
+    for (dialect, name) in dialects() {
+        for (command, word) in (0u8..).zip(COMMANDS) {
+            let start = [dialect, 5, command, 9];
+            let answers = [
+                ("good", good),
+                ("refused", [0, 0, 0, 4, 0, 0, 0, 0, 0, 0]),
+                ("unknown", [0, 0, 0, 3, 0, 0, 0, 0, 0, 0]),
+                ("wrong-verb", [0, 0, 7, 0, 0, 0, 0, 0, 0, 0]),
+                ("other-dialect", [3, dialect + 1, 0, 0, 0, 0, 0, 0, 0, 0]),
+                ("closed", [7, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            ];
+            for (what, answer) in answers {
+                let seed = [&start[..], &answer, &good].concat();
+                made.insert(format!("{word}-{what}-{name}"), seed);
+            }
+        }
+    }
+    replay("exchange", &made, fuzzing::exchange);
+}
+
+/// What the bytes mean is in `src/fuzzing/restart_script.rs`.
+#[test]
+fn restart_script() {
+    let lines = "ckpt_timestamp=\"Sun Nov 22 11:43:07 2026\"\n\
+        coord_host=$DMTCP_COORD_HOST\nif test -z \"$x\"; then\n  coord_host=vm\nfi\n\
+        coord_port=35841\ncheckpoint_interval=0\ndmt_rstr_cmd=/opt/bin/dmtcp_restart\n\
+        # Number of hosts in the computation = 1\n";
+    let images = [
+        (
+            "one-host",
+            "given_ckpt_files=\" /d/ckpt_a.dmtcp /d/ckpt_b.dmtcp\"\n",
+        ),
+        (
+            "ssh",
+            "worker_ckpts='\n :: nodea :bg: /d/ckpt_a.dmtcp /d/ckpt_b.dmtcp : ssh\n'\n",
+        ),
+        ("2-4", "worker_ckpts='\n :: nodea :bg: /d/ckpt_a.dmtcp\n'\n"),
+        ("ours", "host_ckpts 'a b' bg ssh '/d/it'\\''s' /d/b\n"),
+        ("expands", "given_ckpt_files=\" $HOME/a `ls`\"\n"),
+        ("cut-off", "worker_ckpts='\n :: nodea :bg: /d/ckpt_a.dm"),
+    ];
+    let mut made = BTreeMap::new();
+    for (name, images) in images {
+        let seed = format!("\0{lines}{images}# it's \\\n\"$(x 'y')\" $'\\''\n");
+        made.insert(name.to_owned(), seed.into_bytes());
+    }
+    let pieces: Vec<u8> = (0..64).flat_map(|n| [3, n, n + 1, n + 2, 1, n]).collect();
+    made.insert("made".to_owned(), [&[1], &pieces[..]].concat());
+    made.insert("edited".to_owned(), [&[2], &pieces[..]].concat());
+    replay("restart_script", &made, fuzzing::restart_script);
+}

@@ -16,6 +16,7 @@ Restarts a computation from the checkpoint that this script belongs to.
                           restart images of another user, too
       --coord-logfile FILE
                           log of a coordinator that is started
+                          ($DMTCP_COORD_LOGFILE)
       --help              print this and exit
 
 An option counts more than its variable, which counts more than the script.'

@@ -34,7 +34,7 @@ pub enum Finished {
     ImageWritten,
     /// [`Stage::PublishImage`]: the image has its final name.
     ImagePublished {
-        /// Path of the image on this host.
+        /// Path of the image on this host; not empty.
         path: Text,
         /// Whether no other checkpoint uses this name.
         unique: bool,

@@ -4,7 +4,7 @@ use super::{
     Activity, Finished, PUBLISHED, RESTORED, SUSPENDED, Stage, WRITTEN, WorkerCore, WorkerExit,
     WorkerOutput,
 };
-use crate::error::DecodeError;
+use crate::error::{DecodeError, EncodeError};
 use crate::ids::UniquePid;
 use crate::kind::Kind;
 use crate::message::{Body, CheckpointFile, DoCheckpoint, Released};
@@ -202,6 +202,11 @@ impl WorkerCore {
     }
 
     pub(super) fn report(&mut self, path: Text, unique: bool) {
+        if path.is_empty() {
+            let field = "image path";
+            self.exit(WorkerExit::Unsendable(EncodeError::Text { field }));
+            return;
+        }
         self.send(Body::CheckpointFile(CheckpointFile {
             path,
             // 2.4.x would have it left out, but nothing tells it from 2.5.0, which aborts then.
