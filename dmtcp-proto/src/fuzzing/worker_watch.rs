@@ -149,12 +149,13 @@ impl Watch {
     /// It leaves the barrier it is at.
     fn goes_on(&mut self) {
         if let Some(name) = self.at.take() {
-            let released = self.released.contains(&name);
+            let release = self.released.iter().position(|released| *released == name);
             assert!(
-                released || self.unknown,
+                release.is_some() || self.unknown,
                 "leaves {name} before it is released"
             );
-            self.released.clear();
+            // Those behind it, in what arrived together, are for the barriers to come.
+            self.released.drain(..release.map_or(0, |at| at + 1));
         }
     }
 
