@@ -10,7 +10,6 @@ use crate::command::{AfterCheckpoint, Command};
 use crate::coordinator::{CoordinatorConfig, CoordinatorCore, Input, Output};
 use crate::dialect::Dialect;
 use crate::ids::{ConnId, RequestId, UniquePid};
-use crate::kind::Kind;
 use crate::time::Instant;
 use crate::worker::{Entry, Finished, Stage, WorkerConfig, WorkerExit, WorkerInput, WorkerOutput};
 
@@ -25,9 +24,6 @@ const MAX_TURNS: usize = 200;
 /// the end all that are left run and every request has its answer.
 pub(super) fn both_sides(script: &mut Script<'_>) {
     let dialect = script.dialect();
-    if dialect.kind_number(Kind::Barrier).is_none() {
-        return;
-    }
     let identity = UniquePid {
         host_id: 1,
         time: 1,
@@ -210,6 +206,7 @@ impl World {
                 },
                 WorkerOutput::Accepted { .. }
                 | WorkerOutput::Rejected(_)
+                | WorkerOutput::CheckpointDir(_)
                 | WorkerOutput::Perform(_)
                 | WorkerOutput::Resume => {}
             }

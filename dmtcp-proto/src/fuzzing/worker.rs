@@ -11,9 +11,8 @@ use super::wire::encoded;
 use super::worker_watch::Watch;
 use crate::dialect::Dialect;
 use crate::ids::UniquePid;
-use crate::kind::Kind;
 use crate::message::{
-    Accept, Body, DoCheckpoint, KeyValueResponse, Message, Reject, Released, UserResult,
+    Accept, Body, DoCheckpoint, KeyValueResponse, Message, PhaseOrder, Reject, Released, UserResult,
 };
 use crate::message::{CommandStatus, KeyValueOp, KeyValueRequest};
 use crate::name::Name;
@@ -113,6 +112,18 @@ impl Talk {
                 ]);
                 self.say(&Body::Reject(reject), UniquePid::NULL);
             }
+            8 | 9 if !self.dialect.phases().is_empty() => {
+                let (any, _) = script.choose(self.dialect.phases());
+                let due = self.whole.core().awaited_phase();
+                let order = PhaseOrder {
+                    phase: due.filter(|_| script.byte() % 4 < 3).unwrap_or(any),
+                    peers: u32::from(script.byte() % 3),
+                    checkpoint_dir: script
+                        .choose(&[None, None, Some(""), Some("/d")])
+                        .map(Text::from),
+                };
+                self.say(&Body::Do(order), group(script));
+            }
             8 | 9 => {
                 let order = DoCheckpoint {
                     peers: script.byte().into(),
@@ -183,6 +194,9 @@ impl Talk {
             };
             let group = core.computation();
             self.say(&Body::BarrierReleased(released), group);
+        } else if let Some(order) = self.due_order() {
+            let group = core.computation();
+            self.say(&Body::Do(order), group);
         } else if core.is_running() {
             let order = DoCheckpoint {
                 peers: 1,
@@ -204,10 +218,21 @@ impl Talk {
         self.flush();
     }
 
+    /// Lockstep: the order that is due.
+    fn due_order(&self) -> Option<PhaseOrder> {
+        let core = self.whole.core();
+        let first = self.dialect.phases().first().map(|&(phase, _)| phase);
+        let due = core.awaited_phase();
+        let phase = due.or_else(|| first.filter(|_| core.is_running()))?;
+        Some(PhaseOrder {
+            peers: 1,
+            ..PhaseOrder::new(phase)
+        })
+    }
+
     /// A worker that was told nothing wrong can always be got to run, and through a round.
     fn finish(&mut self) {
-        let has_barriers = self.dialect.kind_number(Kind::Barrier).is_some();
-        if !self.clean || self.whole.core().is_over() || !has_barriers {
+        if !self.clean || self.whole.core().is_over() {
             return;
         }
         for _round in 0..2 {
@@ -234,6 +259,10 @@ impl Talk {
             self.whole.released(released.name);
             self.in_pieces.released(released.name);
         }
+        if let Body::Do(order) = body {
+            self.whole.ordered(order.phase);
+            self.in_pieces.ordered(order.phase);
+        }
         self.waiting.extend_from_slice(&bytes);
     }
 
@@ -245,6 +274,10 @@ impl Talk {
             then_exit: false,
         };
         let body = match script.byte() % 3 {
+            0 | 2 if !self.dialect.phases().is_empty() => match self.due_order() {
+                Some(order) => Body::Do(order),
+                None => Body::KillPeer,
+            },
             0 => Body::BarrierReleased(released),
             1 => Body::Accept(accept(script)),
             _ => Body::DoCheckpoint(DoCheckpoint {
@@ -384,9 +417,6 @@ mod tests {
     #[test]
     fn help_alone_makes_rounds() {
         for &dialect in Dialect::ALL {
-            if dialect.kind_number(Kind::Barrier).is_none() {
-                continue;
-            }
             for restart in [0, 1] {
                 let index = Dialect::ALL.iter().position(|&d| d == dialect).unwrap();
                 let data = [&[index as u8, restart, 2, 0, 1, 1, 1, 9], &[1; 200][..]].concat();

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::dialect::Dialect;
-use crate::kind::Kind;
 use crate::message::{Body, Message};
 use crate::name::Name;
+use crate::phase::Phase;
 use crate::state::WorkerState;
 use crate::wire::{Decoder, Limits};
 use crate::worker::{Entry, Stage, WorkerConfig, WorkerCore, WorkerInput, WorkerOutput};
@@ -25,6 +25,16 @@ pub(super) struct Watch {
     at: Option<Name>,
     /// Barriers that were released since it said so.
     released: Vec<Name>,
+    /// Lockstep: it has answered a phase, and awaits the next one.
+    awaits: bool,
+    /// Lockstep: position in the dialect's table of the phase it is to answer next.
+    phase: usize,
+    /// Lockstep: orders that were said since it answered the last one.
+    ordered: Vec<Phase>,
+    /// Lockstep: it is restored, which needs no order.
+    restored: bool,
+    /// The state it told last.
+    told: WorkerState,
     /// Something was said that only the worker can read.
     unknown: bool,
     rounds: usize,
@@ -43,6 +53,11 @@ impl Watch {
             asked: None,
             at: None,
             released: Vec::new(),
+            awaits: false,
+            phase: 0,
+            ordered: Vec::new(),
+            restored: false,
+            told: WorkerState::Unknown,
             unknown: false,
             rounds: 0,
         }
@@ -70,6 +85,11 @@ impl Watch {
         self.released.push(name);
     }
 
+    /// The coordinator orders this phase.
+    pub(super) fn ordered(&mut self, phase: Phase) {
+        self.ordered.push(phase);
+    }
+
     /// The coordinator says what may be anything.
     pub(super) fn anything_may_be_released(&mut self) {
         self.unknown = true;
@@ -93,11 +113,8 @@ impl Watch {
             self.runs && !self.over && self.at.is_none()
         );
         if !self.over {
-            let due = [
-                self.core.is_running(),
-                self.asked.is_some(),
-                self.at.is_some(),
-            ];
+            let waits = self.at.is_some() || self.awaits;
+            let due = [self.core.is_running(), self.asked.is_some(), waits];
             let due = due.iter().filter(|&&due| due).count();
             assert!(due <= 1, "in two places at once");
             assert!(due == 1 || !self.accepted, "waits for nothing");
@@ -135,12 +152,21 @@ impl Watch {
                     }
                 }
                 self.runs = false;
+                self.awaits = false;
+                if *stage == Stage::Restore {
+                    self.restored = true;
+                    self.phase = self.checkpoint_phase();
+                }
                 self.asked = Some(*stage);
             }
             WorkerOutput::Resume => {
                 assert!(self.accepted && !self.runs, "resumed where it runs");
                 assert_eq!(self.asked, None, "resumed in the middle of a stage");
+                assert_eq!(self.told, WorkerState::Running, "resumed untold");
                 self.runs = true;
+            }
+            WorkerOutput::CheckpointDir(dir) => {
+                assert!(self.runs && !dir.is_empty(), "a directory in a round");
             }
             WorkerOutput::Exit { .. } => self.over = true,
         }
@@ -159,9 +185,42 @@ impl Watch {
         }
     }
 
+    fn in_lockstep(&self) -> bool {
+        !self.dialect.phases().is_empty()
+    }
+
+    fn checkpoint_phase(&self) -> usize {
+        let phases = self.dialect.phases().iter();
+        phases
+            .take_while(|&&(phase, _)| phase != Phase::Checkpoint)
+            .count()
+    }
+
+    /// It answers a phase: the one that is due, in its state, and not before it was ordered.
+    fn answers(&mut self, state: WorkerState) -> bool {
+        if state == WorkerState::Running && self.told == state && !self.runs {
+            // It has joined.
+            return true;
+        }
+        let Some(&(phase, due)) = self.dialect.phases().get(self.phase) else {
+            return false;
+        };
+        let order = self.ordered.iter().position(|&ordered| ordered == phase);
+        let restored = core::mem::take(&mut self.restored);
+        assert!(
+            order.is_some() || restored || self.unknown,
+            "answers {phase:?} before it is ordered"
+        );
+        self.ordered.drain(..order.map_or(0, |at| at + 1));
+        self.awaits = state != WorkerState::Running;
+        self.phase = if self.awaits { self.phase + 1 } else { 0 };
+        state == due && !self.runs
+    }
+
     fn message(&mut self, message: &Message) {
         assert_eq!(self.asked, None, "speaks in the middle of a stage");
         let state = message.state;
+        let before = core::mem::replace(&mut self.told, state);
         assert!(self.dialect.state_number(state).is_some());
         if !self.accepted {
             assert!(self.opened, "speaks before there is a connection");
@@ -176,6 +235,7 @@ impl Watch {
         assert_eq!(message.from, self.core.identity(), "under another name");
         let fits = match &message.body {
             Body::Barrier(name) => {
+                assert!(!self.in_lockstep(), "{name} in a dialect without barriers");
                 self.goes_on();
                 self.at = Some(*name);
                 match state {
@@ -190,30 +250,21 @@ impl Watch {
             Body::CheckpointFile(file) => {
                 self.rounds += 1;
                 assert!(!file.path.is_empty(), "an image without a name");
-                state == WorkerState::Checkpointed
+                let checkpointed = state == WorkerState::Checkpointed || self.in_lockstep();
+                state == before && checkpointed && !self.runs
             }
-            Body::ProcessAfterExec { .. } | Body::WorkerResuming => {
-                state == WorkerState::Running && !self.runs
+            Body::ProcessAfterExec { .. } => state == WorkerState::Running && !self.runs,
+            Body::WorkerResuming => {
+                state == WorkerState::Running && !self.runs && !self.in_lockstep()
             }
-            // Lockstep: an answer to each order, in the state it has brought the worker to.
-            other => self.dialect.kind_number(Kind::Barrier).is_none() && is_said_by_workers(other),
+            Body::Ok => {
+                self.told = before;
+                let fits = self.in_lockstep() && self.answers(state);
+                self.told = state;
+                fits
+            }
+            _ => false,
         };
         assert!(fits, "{message:?}");
     }
-}
-
-fn is_said_by_workers(body: &Body) -> bool {
-    !matches!(
-        body,
-        Body::Accept(_)
-            | Body::Reject(_)
-            | Body::CheckpointDir(_)
-            | Body::UserCommand(_)
-            | Body::UserResult(_)
-            | Body::DoCheckpoint(_)
-            | Body::BarrierReleased(_)
-            | Body::KillPeer
-            | Body::KeyValueResponse(_)
-            | Body::Unknown(_)
-    )
 }
