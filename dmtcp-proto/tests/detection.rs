@@ -203,7 +203,7 @@ fn captured_openings_are_heard_for_what_they_are() {
             restarts += u32::from(kind == Kind::RestartWorker);
         }
     }
-    assert_eq!((firsts, restarts), (96, 12));
+    assert_eq!((firsts, restarts), (112, 14));
 }
 
 /// Two captured messages of one worker, one behind the other.
@@ -237,7 +237,7 @@ fn captured_second_messages_decide() {
             decided += 1;
         }
     }
-    assert_eq!(decided, 77);
+    assert_eq!(decided, 93);
 }
 
 /// A name-service request tells 2.5 and 2.6 apart, although five numbers mean something in both.

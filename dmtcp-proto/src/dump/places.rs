@@ -64,7 +64,17 @@ pub(super) fn of(layout: &Layout) -> Vec<Place> {
     places.field("then_exit", layout.then_exit, 4, Form::Unsigned);
     places.residue("key_value_code", layout.key_value_code, 0);
     places.residue("key_value_residue", layout.key_value_code, 4);
-    places.residue("unique_id_offset", layout.unique_id_offset, 0);
+    places.field("log_mask", layout.log_mask, 4, Form::Unsigned);
+    // Where there is a log mask, name-service requests use it; later senders leave it unset.
+    match layout.log_mask {
+        Some(_) => places.field(
+            "unique_id_offset",
+            layout.unique_id_offset,
+            4,
+            Form::Unsigned,
+        ),
+        None => places.residue("unique_id_offset", layout.unique_id_offset, 0),
+    }
     let Places(mut places) = places;
     places.sort_by_key(|place| place.at);
     places

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::kind::Kind;
+use crate::phase::Phase;
 
 /// The names of the header fields that a kind uses; `None`: not listed here.
 pub(super) fn header_fields(kind: Kind) -> Option<&'static [&'static str]> {
@@ -18,6 +19,14 @@ pub(super) fn header_fields(kind: Kind) -> Option<&'static [&'static str]> {
         Kind::UserCommand => &["verb", "interval"],
         Kind::UserResult => &["verb", "status", "peers", "running", "interval"],
         Kind::DoCheckpoint | Kind::BarrierReleased => &["peers", "then_exit"],
+        Kind::Do(_) => &["peers"],
+        Kind::UpdateLogging => &["log_mask"],
+        Kind::NameServiceRegister | Kind::NameServiceRegisterSync => {
+            &["name", "key_len", "value_len"]
+        }
+        Kind::NameServiceQuery => &["name", "key_len"],
+        Kind::NameServiceUniqueIdQuery => &["name", "key_len", "value_len", "unique_id_offset"],
+        Kind::NameServiceAnswer | Kind::NameServiceUniqueId => &["value_len"],
         Kind::Barrier => &["name"],
         Kind::KeyValueRequest => &["name", "key_value_code", "key_len", "value_len"],
         Kind::KeyValueResponse => &["key_value_code", "value_len"],
@@ -29,8 +38,13 @@ pub(super) fn header_fields(kind: Kind) -> Option<&'static [&'static str]> {
         | Kind::GetCheckpointDir
         | Kind::CheckpointDir
         | Kind::SetCheckpointDir
+        | Kind::SetGlobalCheckpointDir
+        | Kind::GlobalCheckpointDirSet
+        | Kind::GlobalCheckpointDirFailed
         | Kind::CheckpointFile
         | Kind::UniqueCheckpointFile
+        | Kind::Ok
+        | Kind::NameServiceRegistered
         | Kind::WorkerResuming
         | Kind::KillPeer => &[],
         _ => return None,
@@ -42,7 +56,8 @@ fn texts(kind: Kind, count: usize) -> &'static [&'static str] {
     match (kind, count) {
         (Kind::NewWorker | Kind::RestartWorker, 2) => &["host", "program"],
         (Kind::ProcessAfterExec, 1) => &["program"],
-        (Kind::CheckpointDir | Kind::SetCheckpointDir, 1) => &["directory"],
+        (Kind::CheckpointDir | Kind::SetCheckpointDir | Kind::SetGlobalCheckpointDir, 1)
+        | (Kind::Do(Phase::Suspend), 1) => &["directory"],
         (Kind::CheckpointFile | Kind::UniqueCheckpointFile, 3) => &["path", "shell", "host"],
         (Kind::CheckpointFile | Kind::UniqueCheckpointFile, 2) => &["path", "host"],
         (Kind::BarrierReleased, 1) => &["barrier"],
