@@ -78,7 +78,8 @@ impl Call {
         let left = self.deadline.remaining();
         let left = left.ok_or_else(|| self.timed_out(awaited))?;
         let stream = TcpStream::connect_timeout(&self.addr, left).map_err(|source| {
-            if self.deadline.has_passed() {
+            // A refusal is one however late it is heard; and the system has a time limit too.
+            if source.kind() == ErrorKind::TimedOut && self.deadline.has_passed() {
                 self.timed_out(awaited)
             } else {
                 Error::Connect {

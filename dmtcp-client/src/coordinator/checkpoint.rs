@@ -132,17 +132,22 @@ impl Coordinator {
     }
 
     fn wait_until_gone(&self, deadline: Deadline) -> Result<(), Error> {
+        let addr = self.addr;
+        let mut left = Vec::new();
         loop {
-            match self.listed_or_gone(deadline)? {
-                Some(workers) if !workers.is_empty() => {
-                    if deadline.remaining().is_none_or(|left| left <= RETRY) {
-                        let addr = self.addr;
-                        return Err(Error::WorkersRemain { addr, workers });
-                    }
-                    deadline.pause(RETRY);
+            left = match self.listed_or_gone(deadline) {
+                Ok(Some(workers)) if !workers.is_empty() => workers,
+                Ok(_) => return Ok(()),
+                // Who was left says more than which question the deadline cut off.
+                Err(Error::TimedOut { .. }) if deadline.has_passed() && !left.is_empty() => {
+                    return Err(Error::WorkersRemain {
+                        addr,
+                        workers: left,
+                    });
                 }
-                _ => return Ok(()),
-            }
+                Err(error) => return Err(error),
+            };
+            deadline.pause(RETRY);
         }
     }
 
@@ -192,7 +197,14 @@ impl Coordinator {
         loop {
             let pace = asked.elapsed() / 10;
             let pace = pace.clamp(Duration::from_millis(10), Duration::from_millis(500));
-            match call.advance(deadline.at_most(pace))? {
+            let advanced = match call.advance(deadline.at_most(pace)) {
+                // Cut off before it was sent: the workers are known all the same.
+                Err(Error::TimedOut { .. }) if deadline.has_passed() => {
+                    return Err(self.out_of_time(deadline, watch));
+                }
+                advanced => advanced?,
+            };
+            match advanced {
                 None => {}
                 Some(Ok(Reply::Checkpointed(done))) => return self.confirm(deadline, done, watch),
                 Some(Ok(Reply::Started { peers })) => {

@@ -168,8 +168,8 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status), and [`Error::WorkersRemain`] when some have not obeyed in
-    /// time.
+    /// As [`status`](Self::status), and [`Error::WorkersRemain`] when some have not been seen to
+    /// obey in time.
     pub fn kill_workers(&self) -> Result<(), Error> {
         let deadline = self.default_deadline();
         self.ask(Command::Kill, deadline)?;
@@ -177,13 +177,16 @@ impl Coordinator {
         let mut left = self.listed_or_gone(deadline)?.unwrap_or_default();
         while !left.is_empty() {
             deadline.pause(POLL);
-            if deadline.has_passed() {
-                return Err(Error::WorkersRemain {
-                    addr: self.addr,
-                    workers: left,
-                });
-            }
-            let listed = self.listed_or_gone(deadline)?.unwrap_or_default();
+            let listed = match self.listed_or_gone(deadline) {
+                // Who was left says more than which question the deadline cut off.
+                Err(Error::TimedOut { .. }) if deadline.has_passed() => {
+                    return Err(Error::WorkersRemain {
+                        addr: self.addr,
+                        workers: left,
+                    });
+                }
+                listed => listed?.unwrap_or_default(),
+            };
             let listed: BTreeSet<u64> = listed.iter().map(|worker| worker.number).collect();
             left.retain(|worker| listed.contains(&worker.number));
         }

@@ -1,10 +1,11 @@
 //! A scripted coordinator: real sockets, captured answers, any misbehaviour.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use dmtcp_client::coordinator::Coordinator;
@@ -13,9 +14,13 @@ use dmtcp_proto::{
     encode, worker_list,
 };
 
+/// Longer than anything here takes unless it hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
 /// What the script does with a command.
 pub(crate) enum Answer {
-    /// Sends these bytes and closes.
+    /// Sends these bytes and closes. A list that the client did not wait for is the next one that
+    /// it gets, so that a slow machine changes nothing of what it comes to see.
     Send(Vec<u8>),
     /// Sends these bytes and keeps the connection open.
     Stall(Vec<u8>),
@@ -47,6 +52,7 @@ impl Fake {
             let (verbs, over) = (verbs.clone(), over.clone());
             move || {
                 let mut held = Vec::new();
+                let mut untaken: Option<Vec<u8>> = None;
                 while let Ok((mut stream, _)) = listener.accept() {
                     if over.load(Ordering::Relaxed) {
                         break;
@@ -54,8 +60,17 @@ impl Fake {
                     let Some(verb) = command(dialect, &mut stream) else {
                         continue;
                     };
-                    verbs.lock().unwrap().push(verb);
-                    serve(script(verb), stream, &mut held, &over);
+                    let again = untaken.take_if(|_| verb == Verb::List);
+                    let answer = again.map(Answer::Send).unwrap_or_else(|| {
+                        verbs.lock().unwrap().push(verb);
+                        script(verb)
+                    });
+                    match answer {
+                        Answer::Send(bytes) if verb == Verb::List => {
+                            untaken = (!is_taken(stream, &bytes)).then_some(bytes);
+                        }
+                        answer => serve(answer, stream, &mut held, &over),
+                    }
                 }
             }
         });
@@ -69,10 +84,10 @@ impl Fake {
     }
 
     pub(crate) fn handle(&self) -> Coordinator {
-        Coordinator::new(self.addr, self.dialect)
+        Coordinator::new(self.addr, self.dialect).timeout(LONG)
     }
 
-    /// What was asked so far.
+    /// What was asked so far; without lists asked for again that nobody had waited for.
     pub(crate) fn verbs(&self) -> Vec<Verb> {
         self.verbs.lock().unwrap().clone()
     }
@@ -115,7 +130,7 @@ fn serve(answer: Answer, mut stream: TcpStream, held: &mut Vec<TcpStream>, over:
                 if sent.is_err() || over.load(Ordering::Relaxed) {
                     break;
                 }
-                std::thread::sleep(std::time::Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(20));
             }
         }
         Answer::Release { held: last, this } => {
@@ -127,23 +142,54 @@ fn serve(answer: Answer, mut stream: TcpStream, held: &mut Vec<TcpStream>, over:
     }
 }
 
+/// Sends the bytes and the end of the connection, and says whether the client has read them: it
+/// resets the connection if it closes it with bytes unread.
+fn is_taken(mut stream: TcpStream, bytes: &[u8]) -> bool {
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let sent = stream
+        .write_all(bytes)
+        .and_then(|()| stream.shutdown(Shutdown::Write));
+    sent.is_ok() && stream.read(&mut [0]).is_ok()
+}
+
 /// The captured answer of this name, as a frame.
 pub(crate) fn captured(dialect: Dialect, name: &str) -> Frame {
-    let (text, prefix) = match dialect {
-        Dialect::V3 => (include_str!("../../../dmtcp-proto/vectors/v3.jsonl"), "b"),
-        Dialect::V5 => (include_str!("../../../dmtcp-proto/vectors/v5.jsonl"), "c"),
+    static V3: OnceLock<Vec<Vector>> = OnceLock::new();
+    static V5: OnceLock<Vec<Vector>> = OnceLock::new();
+    let (vectors, prefix) = match dialect {
+        Dialect::V3 => {
+            let text = include_str!("../../../dmtcp-proto/vectors/v3.jsonl");
+            (V3.get_or_init(|| vectors(text)), "b")
+        }
+        Dialect::V5 => {
+            let text = include_str!("../../../dmtcp-proto/vectors/v5.jsonl");
+            (V5.get_or_init(|| vectors(text)), "c")
+        }
         other => panic!("no vectors for {other:?}"),
     };
     let name = format!("{prefix}-s2c-USER_CMD_RESULT-{name}");
-    let sidecar = text
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .find(|sidecar| sidecar["name"] == name.as_str())
-        .unwrap_or_else(|| panic!("no vector {name}"));
-    let hex = sidecar["hex"].as_str().unwrap();
-    let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
-    decode(dialect, &bytes)
+    let vector = vectors.iter().find(|vector| vector.name == name);
+    let vector = vector.unwrap_or_else(|| panic!("no vector {name}"));
+    decode(dialect, &vector.bytes)
+}
+
+/// A captured message.
+struct Vector {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+fn vectors(text: &str) -> Vec<Vector> {
+    let vector = |line| {
+        let sidecar: serde_json::Value = serde_json::from_str(line).unwrap();
+        let hex = sidecar["hex"].as_str().unwrap();
+        let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        Vector {
+            name: sidecar["name"].as_str().unwrap().to_owned(),
+            bytes: (0..hex.len()).step_by(2).map(digits).collect(),
+        }
+    };
+    text.lines().map(vector).collect()
 }
 
 fn decode(dialect: Dialect, bytes: &[u8]) -> Frame {
