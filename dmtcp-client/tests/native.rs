@@ -10,6 +10,8 @@ use dmtcp_proto::{
     Accept, Body, Decoder, Dialect, DoCheckpoint, Hello, Limits, Message, Name, Phase, PhaseOrder,
     Reject, Released, UniquePid, WorkerExit, WorkerState, encode,
 };
+use nix::time::{ClockId, clock_gettime};
+use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,7 +20,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// Longer than anything here takes unless it hangs.
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "run by the other tests as a process of its own"]
@@ -105,11 +108,19 @@ impl Door {
 
 impl Script {
     fn say(&mut self, body: Body) {
-        let message = Message::new(UniquePid::NULL, body).in_group(self.computation);
+        self.say_at_once([body]);
+    }
+
+    /// The worker gets them together.
+    fn say_at_once<const COUNT: usize>(&mut self, bodies: [Body; COUNT]) {
         let mut bytes = BytesMut::new();
-        let frame = message.to_frame(self.dialect).unwrap();
-        encode(self.dialect, &frame, &mut bytes).unwrap();
-        self.stream.write_all(&bytes).unwrap();
+        for body in bodies {
+            let message = Message::new(UniquePid::NULL, body).in_group(self.computation);
+            let frame = message.to_frame(self.dialect).unwrap();
+            encode(self.dialect, &frame, &mut bytes).unwrap();
+        }
+        // Fails when the worker has left, which the next look for a message tells.
+        drop(self.stream.write_all(&bytes));
     }
 
     /// The next message; `None` at the end of the connection.
@@ -184,11 +195,7 @@ impl Script {
     }
 
     fn release(&mut self, barrier: &str, peers: u32) {
-        self.say(Body::BarrierReleased(Released {
-            name: Name::new(barrier).unwrap(),
-            peers,
-            then_exit: false,
-        }));
+        self.say(release(barrier, peers));
     }
 
     fn pass(&mut self, barrier: &str, state: WorkerState, peers: u32) {
@@ -289,6 +296,19 @@ fn phase_order(phase: Phase) -> Body {
             0
         },
         ..PhaseOrder::new(phase)
+    })
+}
+
+fn order(then_exit: bool) -> Body {
+    let peers = 2;
+    Body::DoCheckpoint(DoCheckpoint { peers, then_exit })
+}
+
+fn release(barrier: &str, peers: u32) -> Body {
+    Body::BarrierReleased(Released {
+        name: Name::new(barrier).unwrap(),
+        peers,
+        then_exit: false,
     })
 }
 
@@ -551,17 +571,18 @@ fn an_image_that_cannot_be_written_makes_the_worker_leave_with_the_reason() {
 #[test]
 fn a_barrier_or_phase_that_does_not_come_in_time_is_named() {
     in_every_dialect(|door, dir| {
-        let options = door
-            .options(dir.path())
-            .barrier_limit(Duration::from_millis(50));
+        let options = door.options(dir.path()).barrier_limit(Duration::ZERO);
         let program = until_asked(options);
         let mut script = door.admit();
-        script.order(1, false);
         let awaited = if script.has_barriers() {
-            script.pass("DMT:SUSPEND", WorkerState::PreSuspend, 2);
+            script.computation.generation = 1;
+            // What is there when the worker comes to the barrier counts, however late that is.
+            script.say_at_once([order(false), release("DMT:SUSPEND", 2)]);
+            script.arrives("DMT:SUSPEND", WorkerState::PreSuspend);
             script.arrives("DMT:CHECKPOINT", WorkerState::Suspended);
             "DMT:CHECKPOINT"
         } else {
+            script.order(1, false);
             script.answers(WorkerState::Suspended);
             "FdLeaderElection"
         };
@@ -601,9 +622,12 @@ fn joining_is_bounded_and_a_refusal_says_why() {
         );
         assert_eq!(script.hear(), None);
     });
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let options = Options::new(nobody.unwrap(), Dialect::V5);
-    let error = Worker::join(options).unwrap_err();
+    // Taken, so that nobody else comes to listen there.
+    let taken = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    taken.bind(&any.into()).unwrap();
+    let nobody = taken.local_addr().unwrap().as_socket().unwrap();
+    let error = Worker::join(Options::new(nobody, Dialect::V5)).unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
 }
 
@@ -661,6 +685,7 @@ fn half_a_message_is_no_reason_to_stop() {
     });
 }
 
+/// Measured in time on the processor, which does not depend on what else the machine does.
 #[test]
 fn images_go_where_a_plugin_of_2_x_sends_them() {
     in_every_dialect(|door, dir| {
@@ -687,19 +712,33 @@ fn images_go_where_a_plugin_of_2_x_sends_them() {
 }
 
 #[test]
-fn a_safe_point_costs_next_to_nothing_when_nothing_is_asked() {
+fn a_safe_point_costs_less_than_a_system_call_when_nothing_is_asked() {
     let (door, dir) = (Door::new(Dialect::V5), TempDir::new().unwrap());
     let options = door.options(dir.path());
     let program = thread::spawn(move || Worker::join(options).unwrap());
-    let _script = door.admit();
+    let script = door.admit();
     let mut worker = program.join().unwrap();
-    let calls = 1_000_000;
-    let start = Instant::now();
-    for state in 0..calls {
-        worker.safe_point(&state).unwrap();
+    script.stream.set_nonblocking(true).unwrap();
+    let (mut safe_points, mut looks) = (Duration::ZERO, Duration::ZERO);
+    for state in 0..100 {
+        let start = processor_time();
+        for _ in 0..1000 {
+            worker.safe_point(&state).unwrap();
+        }
+        let between = processor_time();
+        for _ in 0..1000 {
+            script.stream.peek(&mut [0]).unwrap_err();
+        }
+        safe_points += between - start;
+        looks += processor_time() - between;
     }
-    let each = start.elapsed().as_nanos() / calls;
-    println!("{each} ns a safe point");
-    // A system call would cost more, even here, without optimisation.
-    assert!(each < 1_000, "{each} ns a safe point");
+    println!("100,000 safe points: {safe_points:?}, looks at the socket: {looks:?}");
+    assert!(safe_points < looks, "{safe_points:?}, not {looks:?}");
+}
+
+/// What this thread has used so far.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .unwrap()
+        .into()
 }

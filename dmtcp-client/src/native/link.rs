@@ -40,8 +40,17 @@ impl Link {
         limit: Duration,
     ) -> Result<Self, Error> {
         let deadline = Deadline::after(limit);
-        let stream = TcpStream::connect_timeout(&addr, deadline.left().max(SHORTEST))
-            .map_err(|source| Error::Connect { addr, source })?;
+        let stream =
+            TcpStream::connect_timeout(&addr, deadline.left().max(SHORTEST)).map_err(|source| {
+                match source.kind() {
+                    // The system has a time limit too.
+                    ErrorKind::TimedOut if deadline.has_passed() => Error::TimedOut {
+                        what: taking_in(addr),
+                        limit,
+                    },
+                    _ => Error::Connect { addr, source },
+                }
+            })?;
         prepare(&stream).map_err(cannot("set up the connection to the coordinator"))?;
         let twin = stream
             .try_clone()
@@ -56,10 +65,13 @@ impl Link {
             moved_to: None,
         };
         link.input(WorkerInput::Opened)?;
-        while !link.accepted {
+        loop {
             link.read_until(deadline)?;
+            if link.accepted {
+                return Ok(link);
+            }
+            link.check(deadline)?;
         }
-        Ok(link)
     }
 
     pub(super) fn core(&self) -> &WorkerCore {
@@ -105,6 +117,8 @@ impl Link {
             if self.awaits() != awaited {
                 awaited = self.awaits();
                 deadline = Deadline::after(limit);
+            } else if self.due.is_none() && !self.core.is_running() {
+                self.check(deadline)?;
             }
         }
         Ok(())
@@ -132,17 +146,13 @@ impl Link {
         (self.core.waiting_at(), self.core.awaited_phase())
     }
 
+    /// Reads once. What is there already counts, however late this process has its turn: a
+    /// worker that was stopped for longer than its limit goes on.
     fn read_until(&mut self, deadline: Deadline) -> Result<(), Error> {
         let mut buffer = [0; 4096];
         loop {
-            let Some(left) = deadline.remaining() else {
-                return Err(Error::TimedOut {
-                    what: self.awaited(),
-                    limit: deadline.limit(),
-                });
-            };
             self.stream
-                .set_read_timeout(Some(left.max(SHORTEST)))
+                .set_read_timeout(Some(deadline.left().max(SHORTEST)))
                 .map_err(cannot("set a limit on reading from the coordinator"))?;
             match self.stream.read(&mut buffer) {
                 Ok(0) => return self.input(WorkerInput::Closed),
@@ -151,11 +161,22 @@ impl Link {
                     return self.input(WorkerInput::Received(bytes));
                 }
                 Err(error) => match error.kind() {
-                    ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock => {}
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::TimedOut | ErrorKind::WouldBlock => self.check(deadline)?,
                     _ => return self.input(WorkerInput::Closed),
                 },
             }
         }
+    }
+
+    fn check(&self, deadline: Deadline) -> Result<(), Error> {
+        if !deadline.has_passed() {
+            return Ok(());
+        }
+        Err(Error::TimedOut {
+            what: self.awaited(),
+            limit: deadline.limit(),
+        })
     }
 
     fn awaited(&self) -> String {
@@ -163,7 +184,7 @@ impl Link {
             (Some(barrier), _) => format!("all workers to reach the barrier {barrier}"),
             (_, Some(phase)) => format!("all workers to be ready for the phase {phase:?}"),
             _ if self.accepted => "the rest of a message from the coordinator".to_owned(),
-            _ => format!("the coordinator at {} to take this process in", self.addr),
+            _ => taking_in(self.addr),
         }
     }
 
@@ -203,6 +224,10 @@ impl Link {
             _ => Ok(()),
         }
     }
+}
+
+fn taking_in(addr: SocketAddr) -> String {
+    format!("the coordinator at {addr} to take this process in")
 }
 
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {

@@ -86,7 +86,7 @@ impl LateImage {
 
     /// The image comes.
     pub(crate) fn write(&self) {
-        let header = self.header.recv_timeout(Duration::from_secs(20)).unwrap();
+        let header = self.header.recv_timeout(Duration::from_secs(60)).unwrap();
         native::write(&self.path, &header, b"late").unwrap();
     }
 
