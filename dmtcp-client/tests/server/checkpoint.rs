@@ -253,7 +253,7 @@ fn a_call_that_gives_up_leaves_the_round_running() {
             matches!(error, ServerError::TimedOut { limit: l, .. } if l == limit),
             "{error:?}"
         );
-        let error = computation.checkpoint(limit).unwrap_err();
+        let error = computation.checkpoint(LONG).unwrap_err();
         assert!(
             matches!(error, ServerError::Busy { round: 1, .. }),
             "{error:?}"

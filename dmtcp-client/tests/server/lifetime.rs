@@ -1,12 +1,12 @@
 //! How computations and servers begin and end.
 
-use std::{net::TcpStream, time::Duration};
+use std::net::TcpStream;
 
 use dmtcp_client::server::{ComputationConfig, Server, ServerError};
 use dmtcp_proto::{Body, Verb};
 
 use crate::{
-    LONG, for_each_dialect, open,
+    LONG, for_each_dialect, open, own_address,
     peer::{Peer, Worker, ask},
 };
 
@@ -46,7 +46,7 @@ fn one_server_has_many_computations() {
 #[test]
 fn closing_takes_the_coordinator_from_its_workers() {
     for_each_dialect(|dialect| {
-        let (server, computation) = open(ComputationConfig::default());
+        let (server, computation) = open(own_address());
         let other = server.open(ComputationConfig::default()).unwrap();
         let mut worker = Worker::join(computation.addr(), dialect);
         computation.wait_until_running(Some(1), LONG).unwrap();
@@ -111,7 +111,7 @@ fn dropping_handles_ends_nothing() {
 #[test]
 fn kill_and_quit_tell_the_workers_to_exit() {
     for_each_dialect(|dialect| {
-        let (_server, computation) = open(ComputationConfig::default());
+        let (_server, computation) = open(own_address());
         for quit in [false, true] {
             let mut worker = Worker::join(computation.addr(), dialect);
             computation.wait_until_running(Some(1), LONG).unwrap();
@@ -148,7 +148,7 @@ fn a_tool_can_quit_it() {
 
 #[test]
 fn an_address_that_is_taken_is_refused() {
-    let (server, computation) = open(ComputationConfig::default());
+    let (server, computation) = open(own_address());
     let config = ComputationConfig::default().addr(computation.addr());
     let error = server.open(config).unwrap_err();
     assert!(
@@ -158,6 +158,5 @@ fn an_address_that_is_taken_is_refused() {
     computation.close(LONG).unwrap();
     let again = ComputationConfig::default().addr(computation.addr());
     assert_eq!(server.open(again).unwrap().port(), computation.port());
-    let limit = Duration::from_secs(20);
-    server.shutdown(limit).unwrap();
+    server.shutdown(LONG).unwrap();
 }
