@@ -12,10 +12,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-const LONG: Duration = Duration::from_secs(30);
+/// Longer than anything here takes unless it hangs.
+const LONG: Duration = Duration::from_secs(60);
+/// For what cannot be sealed, and is looked at once at least.
 const SHORT: Duration = Duration::from_millis(150);
+
+/// Held while an image is open for writing and while a child is started: that has all open files
+/// of this process until it executes its program, and would be seen as a writer.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn nobody_starts() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A state directory with the directory that DMTCP writes into.
 struct State {
@@ -47,6 +58,7 @@ impl State {
         let bytes = if pid % 2 == 0 { gzip(&bytes) } else { bytes };
         let path = self.raw.join(name(process(pid)));
         let temp = path.with_extension("dmtcp.temp");
+        let _alone = nobody_starts();
         fs::write(&temp, bytes).unwrap();
         fs::rename(&temp, &path).unwrap();
         let mut report = ImageReport::new(path, process(pid));
@@ -278,10 +290,12 @@ fn sealing_waits_for_a_writer_and_names_it() {
     let state = State::new();
     let store = state.store();
     let report = state.image(40001, 1);
+    let alone = nobody_starts();
     let writer = OpenOptions::new().append(true).open(&report.path).unwrap();
     let error = store
         .seal(&request(1, vec![report.clone()], SHORT))
         .unwrap_err();
+    drop(alone);
     let me = format!("process {}", std::process::id());
     assert!(matches!(error, SealError::TimedOut { .. }), "{error}");
     assert!(error.to_string().contains(&me), "{error}");
@@ -301,6 +315,7 @@ fn a_compressor_that_still_works_is_waited_for() {
     let mut report = state.image(40001, 1);
     let plain = v4(process(40001), computation(1));
     report.path = state.raw.join("ckpt_late.dmtcp");
+    let alone = nobody_starts();
     let Ok(mut gzip) = std::process::Command::new("gzip")
         .args(["-1", "-"])
         .stdin(std::process::Stdio::piped())
@@ -310,6 +325,7 @@ fn a_compressor_that_still_works_is_waited_for() {
         println!("SKIPPED: no gzip");
         return;
     };
+    drop(alone);
     let mut pipe = gzip.stdin.take().unwrap();
     let (half, rest) = plain.split_at(plain.len() / 2);
     pipe.write_all(half).unwrap();

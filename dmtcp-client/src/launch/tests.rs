@@ -171,7 +171,7 @@ fn spawn_runs_just_that() {
         .stdout(Stream::File(output.clone()))
         .spawn()
         .unwrap();
-    assert_eq!(child.wait(Duration::from_secs(20)).unwrap().shell_code(), 0);
+    assert_eq!(child.wait(Duration::from_secs(60)).unwrap().shell_code(), 0);
     let text = std::fs::read_to_string(output).unwrap();
     let here = dir.path().canonicalize().unwrap();
     for line in [

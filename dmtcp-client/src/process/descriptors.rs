@@ -160,7 +160,7 @@ mod tests {
             .unwrap()
             .read_to_string(&mut listed)
             .unwrap();
-        assert_eq!(child.wait(Duration::from_secs(20)).unwrap(), Exit::Code(0));
+        assert_eq!(child.wait(Duration::from_secs(60)).unwrap(), Exit::Code(0));
         assert!(!listed.contains("/inherited"), "{listed}");
         assert!(listed.ends_with("got word\n"), "{listed}");
         File::from(own).write_all(b"still open").unwrap();

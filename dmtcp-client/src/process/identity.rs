@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::process::{Child, Exit};
 
-    const LONG: Duration = Duration::from_secs(20);
+    const LONG: Duration = Duration::from_secs(60);
 
     fn sleeper() -> Child {
         let mut command = Command::new("sleep");

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
     use crate::process::{Child, ComputationTmp, Exit};
 
-    const LONG: Duration = Duration::from_secs(20);
+    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn only_the_shared_area_of_this_directory_counts() {

@@ -30,7 +30,7 @@ fn round(dir: &Path, generation: u32) -> SealRequest {
     let path = dir.join("ckpt_worker.dmtcp");
     let payload = generation.to_le_bytes().repeat(5000);
     native::write(&path, &NativeHeader::new(process, computation), &payload).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     SealRequest::new(
         computation,
         generation.into(),

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 use crate::process::Identity;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// Runs a shell script and waits until it has printed `lines` lines, which are returned.
 fn script(text: &str, lines: usize) -> (Child, Vec<String>) {
@@ -31,10 +31,19 @@ fn identity(pid: &str) -> Identity {
 
 /// The end of a group's members is announced to nobody here.
 fn assert_ends(process: Identity) {
+    eventually("it ends", || !process.is_alive().unwrap());
+}
+
+/// Not even a zombie is left.
+fn assert_reaped(pid: i32) {
+    eventually("it is reaped", || Stat::read(pid).unwrap().is_none());
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
     let end = Deadline::after(LONG);
     let mut pause = Pause::default();
-    while process.is_alive().unwrap() {
-        assert!(pause.until(end), "{process:?} lives on");
+    while !holds() {
+        assert!(pause.until(end), "not within {LONG:?}: {what}");
     }
 }
 
@@ -149,7 +158,8 @@ fn dropping_kills_the_group_and_leaves_no_zombie() {
     let (child, lines) = script("sh -c 'echo $$; exec sleep 600' & wait", 1);
     let (pid, grandchild) = (child.id(), identity(&lines[0]));
     drop(child);
-    assert_eq!(Stat::read(pid).unwrap(), None);
+    // Mostly at once; dropping does not wait long for what SIGKILL does not end.
+    assert_reaped(pid);
     assert_ends(grandchild);
 }
 
@@ -162,11 +172,7 @@ fn a_detached_child_lives_on_and_is_reaped() {
     child.into_detached();
     assert!(Identity::of(pid).unwrap().is_some());
     drop(stdin);
-    let end = Deadline::after(LONG);
-    let mut pause = Pause::default();
-    while Stat::read(pid).unwrap().is_some() {
-        assert!(pause.until(end), "it stays a zombie");
-    }
+    assert_reaped(pid);
 }
 
 #[test]
@@ -176,8 +182,9 @@ fn files_of_this_program_do_not_reach_it() {
     let _open = File::create(&path).unwrap();
     let (child, _) = script("echo ready; exec sleep 600", 1);
     let descriptors = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    // It may still be loading its program, and closes what it read that from.
     let targets: Vec<_> = descriptors
-        .map(|entry| fs::read_link(entry.unwrap().path()).unwrap())
+        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
         .collect();
     assert!(targets.len() >= 3, "{targets:?}");
     assert!(!targets.contains(&path), "{targets:?}");
