@@ -11,6 +11,7 @@ mod fake;
 use std::mem::offset_of;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, fs, thread};
 
@@ -22,9 +23,11 @@ use dmtcp_rs::checkpoint::CheckpointReport;
 use dmtcp_rs::coordinator::DIALECTS;
 use dmtcp_rs::status::Status;
 use fake::{Answer, Fake, GONE, answer, list};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(30);
+/// Longer than anything here takes unless it hangs.
+const LONG: Duration = Duration::from_secs(60);
 const LINKED: [Linked; 2] = [Linked::Shared, Linked::Static];
 
 #[test]
@@ -102,15 +105,33 @@ fn scripted() -> Fake {
     })
 }
 
-/// An address on which nobody listens.
-fn dead() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+/// An address on which nobody listens while this lives.
+struct Dead(Socket);
+
+impl Dead {
+    fn take() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).unwrap();
+        Self(socket)
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
+/// One test at a time: a program looks whether anybody listens on a port that it has just given
+/// back, and the system may give that to another test.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
 fn every_function_from_c() {
     let Some(cc) = Compiler::find() else { return };
+    let (_alone, dead) = (alone(), Dead::take());
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server::start().unwrap();
     for linked in LINKED {
@@ -126,7 +147,7 @@ fn every_function_from_c() {
                 computation.addr(),
                 killed.addr(),
                 silent.local_addr().unwrap(),
-                dead(),
+                dead.addr(),
                 scripted.handle().addr(),
             ];
             succeed(
@@ -144,6 +165,7 @@ fn every_function_from_c() {
 #[test]
 fn a_connection_that_ends_raises_no_signal() {
     let Some(cc) = Compiler::find() else { return };
+    let _alone = alone();
     for linked in LINKED {
         let program = cc.program("tests/sigpipe.c", linked);
         for (_, number, _) in DIALECTS {
@@ -155,6 +177,7 @@ fn a_connection_that_ends_raises_no_signal() {
 #[test]
 fn the_example_shows_what_the_coordinator_says() {
     let Some(cc) = Compiler::find() else { return };
+    let (_alone, dead) = (alone(), Dead::take());
     let program = cc.program("examples/status.c", Linked::Shared);
     let server = Server::start().unwrap();
     for (_, number, dialect) in DIALECTS {
@@ -172,7 +195,7 @@ fn the_example_shows_what_the_coordinator_says() {
         assert!(second.ends_with(": RUNNING\n"), "{second}");
     }
     let failed = Command::new(&program)
-        .args(["127.0.0.1", &dead().port().to_string(), "5"])
+        .args(["127.0.0.1", &dead.addr().port().to_string(), "5"])
         .output()
         .unwrap();
     assert_eq!(failed.status.code(), Some(1));

@@ -57,7 +57,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 
 int main(int argc, char **argv) {
   CHECK(argc == 2);
-  alarm(60);
+  alarm(600);
   CHECK(signal(SIGPIPE, SIG_DFL) == SIG_DFL);
   dmtcp_server *server = NULL;
   dmtcp_computation *computation = NULL;
@@ -67,6 +67,7 @@ int main(int argc, char **argv) {
   OK(dmtcp_server_open(server, 0, &computation));
   OK(dmtcp_computation_port(computation, &port));
   OK(dmtcp_coordinator_new("localhost", port, atoi(argv[1]), &coordinator));
+  OK(dmtcp_coordinator_set_timeout(coordinator, 60000));
   dmtcp_status status = {.size = sizeof status};
   OK(dmtcp_coordinator_status(coordinator, &status));
 
