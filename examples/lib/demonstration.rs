@@ -22,7 +22,7 @@ use crate::{
     built_in,
     log::{Log, bytes, chain, seconds},
     signals::Signals,
-    watching::{Ending, tell, tell_recovered, watch},
+    watching::{Ending, prune, tell, tell_recovered, watch},
 };
 
 /// How a worker process of the built-in computation is told that it is one.
@@ -69,7 +69,7 @@ pub fn run(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let server = Server::start()?;
     let attempts = Attempts::open(&server, dir)?.interval(Interval::Every(interval));
 
-    // Each worker's 3000 terms take six intervals, so that there is work left to kill.
+    // Each worker's 3000 terms take six intervals.
     let pace = interval.as_millis() / 500;
     let program = std::env::current_exe()?;
     let workers = (0..built_in::WORKERS).map(|index| {
@@ -132,10 +132,12 @@ pub fn run(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
         seconds(downtime)
     ));
     let exits = match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
-        Ending::Finished(_) => attempt.exits()?,
+        // A last set may still be being sealed.
+        Ending::Finished(_) => attempt.stop(Duration::from_secs(5))?,
         Ending::Signal(_) => return Ok(stopped(log)),
         Ending::Killed { .. } => return Err("the workers were ended from outside".into()),
     };
+    prune(log, attempts.store(), options.keep);
     let after = all_progress(dir)?;
     let result = after
         .iter()
@@ -182,8 +184,8 @@ pub fn run(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
         result.map_or_else(|| "none".to_owned(), |sum| format!("{sum:x}")),
         built_in::expected()
     );
-    let right = result == Some(built_in::expected())
-        && exits.iter().all(|exit| *exit == Some(Exit::Code(0)));
+    let right =
+        result == Some(built_in::expected()) && exits.iter().all(|exit| *exit == Exit::Code(0));
     println!(
         " {}",
         if right {

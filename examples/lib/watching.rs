@@ -86,7 +86,7 @@ pub fn watch(
             (Ok(event), _) => {
                 seen.note(&event);
                 tell(log, &event);
-                if matches!(event, ComputationEvent::SetSealed { .. }) && keep > 0 {
+                if matches!(event, ComputationEvent::SetSealed { .. }) {
                     prune(log, store, keep);
                 }
             }
@@ -112,7 +112,11 @@ pub fn watch(
     }
 }
 
-fn prune(log: &Log, store: &SetStore, keep: usize) {
+/// Removes all but the `keep` newest sets; 0: none.
+pub fn prune(log: &Log, store: &SetStore, keep: usize) {
+    if keep == 0 {
+        return;
+    }
     match store.prune(keep) {
         Ok(removed) if removed.is_empty() => {}
         Ok(removed) => log.line(format!("removed sets {removed:?}, {keep} kept")),

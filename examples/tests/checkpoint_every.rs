@@ -20,7 +20,8 @@ use std::{
 };
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(60);
+/// Longer than any run here takes unless it hangs: some of them have seconds of work to do.
+const LONG: Duration = Duration::from_secs(300);
 
 /// Counts in a file until it is told to stop, and ends with 7.
 ///
@@ -108,6 +109,13 @@ impl Run {
     }
 }
 
+/// The number that follows this text.
+fn number_behind(text: &str, log: &str) -> Option<u64> {
+    let (_, rest) = log.split_once(text)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit());
+    rest.get(..end.unwrap_or(rest.len()))?.parse().ok()
+}
+
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + LONG;
     while !holds() {
@@ -125,9 +133,12 @@ fn the_built_in_run_needs_nothing_and_proves_its_result() {
     let out = run.out();
     assert!(out.contains("\n the result is right"), "{out}");
     let log = run.log();
-    for event in ["set 3 is sealed", "SIGKILL", "restarted from set 3"] {
+    for event in ["set 3 is sealed", "SIGKILL"] {
         assert!(log.contains(event), "{event}: {log}");
     }
+    // A fourth may have come in before the kill.
+    let from = number_behind("restarted from set ", &log);
+    assert!(from >= Some(3), "{log}");
     let attempts = fs::read_dir(base.path().join("job/attempts")).unwrap();
     assert_eq!(attempts.count(), 0);
     let sets = set::list(&base.path().join("job")).unwrap().sets;
@@ -252,6 +263,23 @@ impl Job {
     fn await_count(&self, count: u64) {
         eventually("it counts", || self.count() >= count);
     }
+
+    /// Waits for a set that holds all that is counted now, which it returns.
+    fn await_set(&self, run: &Run) -> u64 {
+        let (count, sets) = (self.count(), run.log().matches(" is sealed").count());
+        // The one after this one may have begun already.
+        eventually("two more sets", || {
+            run.log().matches(" is sealed").count() >= sets + 2
+        });
+        count
+    }
+
+    /// The first count of a run that goes on.
+    fn next_count(&self) -> u64 {
+        fs::remove_file(self.dir().join("count")).unwrap();
+        self.await_count(1);
+        self.count()
+    }
 }
 
 #[test]
@@ -260,8 +288,7 @@ fn a_program_goes_on_however_it_was_stopped_and_keeps_its_exit_code() {
         // SIGKILL for the program and for who watches it, without a word.
         let run = job.counter("killed");
         run.await_log("set 2 is sealed");
-        let at_set = job.count();
-        job.await_count(at_set + 2);
+        let at_set = job.await_set(&run);
         let owner = Identity::of(run.child.id()).unwrap().unwrap();
         assert!(owner.kill(Signal::Kill).unwrap());
         assert_eq!(run.child.wait(LONG).unwrap(), Exit::Signal(9));
@@ -269,7 +296,8 @@ fn a_program_goes_on_however_it_was_stopped_and_keeps_its_exit_code() {
         // Ctrl-C for the whole group of who watches it.
         let run = job.counter("interrupted");
         run.await_log("restarted from set");
-        assert!(job.count() + 5 >= at_set, "it began again: {}", run.log());
+        let first = job.next_count();
+        assert!(first >= at_set, "{first}, not {at_set}: {}", run.log());
         job.await_count(at_set + 5);
         run.signal_group(signal::Signal::SIGINT);
         assert_eq!(run.code(), 85, "{}", run.log());
@@ -281,8 +309,9 @@ fn a_program_goes_on_however_it_was_stopped_and_keeps_its_exit_code() {
 
         let run = job.counter("terminated");
         run.await_log("restarted from set");
+        let first = job.next_count();
+        assert!(first >= stopped_at, "{first}, not {stopped_at}");
         job.await_count(stopped_at + 2);
-        assert!(job.count() < stopped_at + 50);
         run.signal_group(signal::Signal::SIGTERM);
         assert_eq!(run.code(), 85, "{}", run.log());
 
@@ -333,7 +362,8 @@ fn what_is_no_end_of_the_program_is_not_taken_for_one() {
         };
         run.await_log("is sealed");
         dmtcp_command("-k");
-        assert_eq!(run.code(), 75, "{}", run.log());
+        // With a set or without a new one, as it happens.
+        assert!([75, 85].contains(&run.code()), "{}", run.log());
 
         // Killed itself, it says so and goes on when asked to.
         let run = job.counter("shot");
