@@ -17,10 +17,10 @@ use dmtcp_client::{
 };
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// A restart that takes longer hangs: main's does at times.
-const RESTART_LIMIT: Duration = Duration::from_secs(8);
+const RESTART_LIMIT: Duration = Duration::from_secs(20);
 const RESTART_TRIES: usize = 8;
 
 /// Counts until told to stop, then exits with 7.
@@ -62,8 +62,9 @@ fn a_process_goes_on_from_its_image_and_keeps_its_exit_code() {
             [child.id()],
             "dmtcp_launch becomes the program"
         );
+        eventually("it counts", || stage.count() > 10);
+        let before = stage.count();
         stage.checkpoint();
-        let at_checkpoint = stage.count();
         stage.command("-k");
         assert_eq!(
             child.wait(LONG).unwrap(),
@@ -81,7 +82,7 @@ fn a_process_goes_on_from_its_image_and_keeps_its_exit_code() {
             "dmtcp_restart becomes the program"
         );
         eventually("it counts on", || stage.count() > 0);
-        assert!(stage.count() + 5 >= at_checkpoint, "it began again");
+        assert!(stage.count() >= before, "it began again");
         fs::write(stage.dir.path().join("stop"), "").unwrap();
         assert_eq!(child.wait(LONG).unwrap(), Exit::Code(7));
         stage.close();

@@ -18,9 +18,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 /// A restart that takes longer hangs: main's does at times.
-const RESTART_LIMIT: Duration = Duration::from_secs(8);
+const RESTART_LIMIT: Duration = Duration::from_secs(20);
 const RESTART_TRIES: usize = 8;
 
 /// Counts for ever into a file.
@@ -55,9 +55,10 @@ fn a_native_worker_and_a_dmtcp_process_are_checkpointed_killed_and_restarted_tog
         native.at(LONG).expect("it counts");
         eventually("the DMTCP process counts", || stage.count() > 0);
 
+        eventually("the DMTCP process counts", || stage.count() > 10);
+        let before = stage.count();
         coordinator.checkpoint(2);
         let saved = native.line("checkpoint 1 at ", LONG).expect("a checkpoint");
-        let at_checkpoint = stage.count();
         let images = stage.images();
         assert_eq!(images.len(), 2, "{images:?}");
         assert_eq!(stage.described(&images), (2, 1), "peers and generation");
@@ -73,7 +74,7 @@ fn a_native_worker_and_a_dmtcp_process_are_checkpointed_killed_and_restarted_tog
         assert_eq!(native.line("restored ", LONG), Some(saved));
         native.at(LONG).expect("it counts on");
         eventually("the DMTCP process counts on", || stage.count() > 0);
-        assert!(stage.count() + 5 >= at_checkpoint, "it began again");
+        assert!(stage.count() >= before, "it began again");
 
         // The computation is whole: it can be checkpointed again.
         coordinator.checkpoint(2);

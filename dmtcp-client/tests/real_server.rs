@@ -21,10 +21,10 @@ use dmtcp_client::{
 use dmtcp_proto::{Event, RoundError};
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(60);
 
 /// A restart that takes longer hangs: main's does at times.
-const RESTART_LIMIT: Duration = Duration::from_secs(8);
+const RESTART_LIMIT: Duration = Duration::from_secs(20);
 const RESTART_TRIES: usize = 8;
 
 const SLEEP: &[&str] = &["sleep", "600"];

@@ -105,7 +105,7 @@ impl Stage {
 
     pub(crate) fn handle(&self) -> Coordinator {
         let addr = (std::net::Ipv4Addr::LOCALHOST, self.port).into();
-        Coordinator::new(addr, self.installation.dialect)
+        Coordinator::new(addr, self.installation.dialect).timeout(LONG)
     }
 
     /// Starts a program as a worker; does not wait for it. Returns its place in `pid`.
@@ -190,14 +190,17 @@ impl Drop for Group {
     }
 }
 
-/// What `look` finds, within 20 s.
+/// Longer than anything here takes unless it hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// What `look` finds in the end.
 pub(crate) fn soon<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "no {what}");
+        assert!(start.elapsed() < LONG, "no {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
