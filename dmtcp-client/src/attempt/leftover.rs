@@ -79,7 +79,7 @@ fn remove(dir: &Path) -> Result<(), AttemptError> {
 }
 
 const NOTE: &str = "tmp";
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+const KILL_LIMIT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

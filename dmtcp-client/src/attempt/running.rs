@@ -226,7 +226,7 @@ impl Attempt {
             let ended = child.wait(end.saturating_duration_since(Instant::now()));
             failures.extend(ended.err().map(Into::into));
         }
-        match parts.computation.close(KILL_LIMIT) {
+        match parts.computation.close(CLOSE_LIMIT) {
             // The sealer may sit in a disk's sync; it then ends without a set.
             Ok(()) | Err(ServerError::ServerGone | ServerError::TimedOut { .. }) => {}
             Err(error) => failures.push(error.into()),
@@ -246,7 +246,11 @@ impl Drop for Attempt {
     }
 }
 
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long SIGKILL may take: on a busy machine what is killed waits for its turn to end, and
+/// looking through all processes takes seconds too.
+const KILL_LIMIT: Duration = Duration::from_secs(30);
+/// How long the sealer is waited for behind a kill.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 /// Any longer time is "for ever", and would not fit into the system's clock.
 const LONGEST: Duration = Duration::from_secs(1 << 30);
 

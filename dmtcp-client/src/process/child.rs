@@ -213,7 +213,7 @@ impl Child {
     /// Under DMTCP this is for after the set is sealed, or when there will be none.
     ///
     /// # Errors
-    /// [`ProcessError::Survivors`] when even SIGKILL does not end all within ten seconds;
+    /// [`ProcessError::Survivors`] when even SIGKILL does not end all within half a minute;
     /// [`ProcessError::Signal`]; [`ProcessError::Wait`].
     pub fn stop(self, grace: Duration) -> Result<Exit, ProcessError> {
         let end = Deadline::after(grace);
@@ -347,8 +347,9 @@ fn wait_without_reaping(pid: i32) -> Result<Exit, Errno> {
     }
 }
 
-/// How long SIGKILL may take before [`Child::stop`] gives up.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long SIGKILL may take before [`Child::stop`] gives up: on a busy machine what is killed
+/// waits for its turn to end.
+const KILL_LIMIT: Duration = Duration::from_secs(30);
 /// How long dropping may take for a child that SIGKILL does not end; its thread reaps it later.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
