@@ -4,6 +4,7 @@ mod late_image;
 mod stepper;
 
 use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, Recovered, RestartFailure};
+use dmtcp_client::host::HostFingerprint;
 use dmtcp_client::process::{Exit, Identity, members};
 use dmtcp_client::server::{ComputationEvent, Event, Server, ServerError};
 use dmtcp_client::set::{CheckpointSet, SetError};
@@ -148,7 +149,14 @@ fn a_killed_computation_goes_on_from_its_newest_set() {
     }
     // It is a computation like the first one.
     assert_eq!(checkpoint(&attempt), 3);
-    assert_eq!(job.set(3).manifest().parent, Some(2));
+    let set = job.set(3);
+    assert_eq!(set.manifest().parent, Some(2));
+    let phases = &set.manifest().phases;
+    let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert!(names[0].starts_with("DMT:"), "{names:?}");
+    assert!(names.ends_with(&["report", "settle", "check"]), "{names:?}");
+    // Sets are sealed where the workers ran.
+    assert_eq!(set.manifest().hosts, [HostFingerprint::of_this_host()]);
     let tmp = tmp_of(&attempt);
     job.tell(stepper::STOP, "");
     let mut exits = None;

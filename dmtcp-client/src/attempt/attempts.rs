@@ -221,10 +221,14 @@ impl<'s> Attempts<'s> {
         let tmp = ComputationTmp::create()?;
         leftover::note(dir.path(), &tmp)?;
         let abandoned = Arc::default();
+        // A set without its release is better than none.
+        let release = self.tools.as_ref().and_then(|tools| tools.version().ok());
+        let dmtcp = release.map(|release| release.text);
         let sealer = Seals {
             store: Arc::clone(&self.store),
             images: dir.images(),
             parent,
+            dmtcp,
             limit: self.seal_limit,
             abandoned: Arc::clone(&abandoned),
         };
