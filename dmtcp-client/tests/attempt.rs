@@ -250,6 +250,22 @@ fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
 }
 
 #[test]
+fn the_set_that_a_computation_goes_on_from_stays_until_it_has_one_of_its_own() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server).tries(1);
+    job.with_sets(&attempts, 3);
+    job.tell(stepper::EXIT_AFTER, "1");
+    let Recovered { attempt, set, .. } = attempts.restart().unwrap();
+    assert_eq!(set.sequence(), 1);
+    // The newest verifies, but it is this one that can be restarted.
+    assert_eq!(attempts.store().prune(1).unwrap(), [2]);
+    set.verify().unwrap();
+    assert_eq!(checkpoint(&attempt), 4);
+    assert_eq!(attempts.store().prune(1).unwrap(), [3, 1]);
+    attempt.kill().unwrap();
+}
+
+#[test]
 fn a_restart_that_hangs_is_bounded_and_can_be_interrupted() {
     let (job, server) = (Job::new(), Server::start().unwrap());
     let limit = Duration::from_millis(300);

@@ -20,7 +20,7 @@ use crate::{
     Tools, native,
     process::{Child, ComputationTmp},
     server::{ComputationConfig, Server},
-    set::SetStore,
+    set::{SetHold, SetStore},
 };
 
 /// Starts attempts at one job, one after the other: afresh, or from its newest set.
@@ -213,7 +213,7 @@ impl<'s> Attempts<'s> {
     /// A coordinator and a place to work for one more attempt, without processes.
     pub(super) fn prepare(
         &self,
-        parent: Option<u64>,
+        parent: Option<(u64, SetHold)>,
         launches: u32,
     ) -> Result<Attempt, AttemptError> {
         let turn = Turn::take(&self.turn).ok_or(AttemptError::StillRunning)?;
@@ -221,6 +221,7 @@ impl<'s> Attempts<'s> {
         let tmp = ComputationTmp::create()?;
         leftover::note(dir.path(), &tmp)?;
         let abandoned = Arc::default();
+        let (parent, origin) = parent.unzip();
         // A set without its release is better than none.
         let release = self.tools.as_ref().and_then(|tools| tools.version().ok());
         let dmtcp = release.map(|release| release.text);
@@ -228,6 +229,7 @@ impl<'s> Attempts<'s> {
             store: Arc::clone(&self.store),
             images: dir.images(),
             parent,
+            origin,
             dmtcp,
             limit: self.seal_limit,
             abandoned: Arc::clone(&abandoned),

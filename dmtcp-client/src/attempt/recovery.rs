@@ -57,6 +57,14 @@ impl Attempts<'_> {
             refused.extend(newest.refused);
             let Some(set) = newest.set else { break };
             before = set.sequence();
+            // Retention may have taken it since it was verified.
+            let _hold = match set.hold() {
+                Ok(hold) => hold,
+                Err(error) => {
+                    refused.push(error);
+                    continue;
+                }
+            };
             for _ in 0..self.tries {
                 let begun = Instant::now();
                 match self.try_restart(&set)? {
@@ -93,7 +101,7 @@ impl Attempts<'_> {
         if images.iter().any(|image| image.kind == ImageKind::Dmtcp) {
             self.tools_for_dmtcp()?;
         }
-        let mut attempt = self.prepare(Some(set.sequence()), 0)?;
+        let mut attempt = self.prepare(Some((set.sequence(), set.hold()?)), 0)?;
         let events = attempt.computation().events();
         let tried = self
             .spawn(set, &mut attempt)

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     server::{SealError, SealRound, SealedSet, Sealer},
-    set::{ImageReport, Phase, SealRequest, SetStore},
+    set::{ImageReport, Phase, SealRequest, SetHold, SetStore},
 };
 
 /// What a sealer needs to know of its attempt.
@@ -21,6 +21,9 @@ pub(super) struct Seals {
     pub(super) images: PathBuf,
     /// The set that the attempt was restarted from.
     pub(super) parent: Option<u64>,
+    /// Keeps that set until there is one of this attempt: a newer one may be good and yet not
+    /// restart.
+    pub(super) origin: Option<SetHold>,
     /// The release of the DMTCP programs, if there are any.
     pub(super) dmtcp: Option<String>,
     /// How long a round may take.
@@ -51,6 +54,7 @@ impl Sealer for Seals {
         request.phases = phases(round);
         request.abandoned = Arc::clone(&self.abandoned);
         let set = self.store.seal(&request)?;
+        self.origin = None;
         Ok(SealedSet::new(set.sequence(), set.dir()))
     }
 }

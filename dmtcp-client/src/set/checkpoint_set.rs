@@ -2,6 +2,7 @@
 
 use super::copy;
 use super::error::{SealError, SetError};
+use super::hold::SetHold;
 use super::manifest::Manifest;
 use super::names::Entry;
 use super::sums::{self, Expected};
@@ -103,6 +104,16 @@ impl CheckpointSet {
             crc32,
         });
         sums::check(&expected.collect::<Vec<_>>())
+    }
+
+    /// Keeps retention, here and in other processes, from removing the set while the result
+    /// lives. Waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::NoManifest`] if it has been removed meanwhile; [`SetError::Io`].
+    pub fn hold(&self) -> Result<SetHold, SetError> {
+        SetHold::take(&self.dir)
     }
 
     /// Puts the images into `dir`, a directory in which a restarted computation may write, and

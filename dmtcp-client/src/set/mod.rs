@@ -22,11 +22,16 @@
 mod checkpoint_set;
 mod copy;
 mod error;
+mod hold;
 mod lock;
 mod manifest;
 mod manifest_file;
 mod names;
 mod request;
+mod retain;
+mod retention;
+#[cfg(test)]
+mod retention_tests;
 mod seal;
 #[cfg(test)]
 mod seal_tests;
@@ -37,6 +42,9 @@ mod writers;
 
 pub use checkpoint_set::CheckpointSet;
 pub use error::{SealError, SetError};
+pub use hold::SetHold;
 pub use manifest::{ImageKind, Manifest, Phase, SavedFile, SealedImage};
 pub use request::{ImageReport, SealRequest};
+pub use retain::{KeptSet, RemovedSet, Retained};
+pub use retention::{KeepReason, RemoveReason, RetentionPolicy};
 pub use store::{Listing, Newest, SetStore, list};
