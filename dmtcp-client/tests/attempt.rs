@@ -93,7 +93,7 @@ impl Job {
         assert!(!tmp.exists());
         let sets = fs::read_dir(self.dir().join("sets")).unwrap();
         let names: Vec<_> = sets.map(|entry| entry.unwrap().file_name()).collect();
-        let partial = |name: &std::ffi::OsString| name.to_str().unwrap().contains('l');
+        let partial = |name: &std::ffi::OsString| name.to_str().unwrap().contains('.');
         assert!(
             names.iter().all(|name| name == ".lock" || !partial(name)),
             "{names:?}"
@@ -173,7 +173,18 @@ fn a_killed_computation_goes_on_from_its_newest_set() {
 fn broken_sets_are_passed_over_and_named() {
     let (job, server) = (Job::new(), Server::start().unwrap());
     let attempts = job.attempts(&server);
-    job.with_sets(&attempts, 3);
+    job.with_sets(&attempts, 5);
+    let cut = job.set(5).images().remove(0);
+    let len = fs::metadata(&cut).unwrap().len();
+    File::options()
+        .write(true)
+        .open(&cut)
+        .unwrap()
+        .set_len(len - 1)
+        .unwrap();
+    let manifest = job.set(4).dir().join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"round\": 4", "\"round\": 5")).unwrap();
     let flipped = job.set(3).images().remove(0);
     let image = File::options()
         .read(true)
@@ -191,9 +202,12 @@ fn broken_sets_are_passed_over_and_named() {
     assert_eq!(recovered.set.sequence(), 1);
     match &recovered.refused[..] {
         [
+            SetError::Size { path: short, .. },
+            SetError::Manifest { path: wrong, .. },
             SetError::Checksum { path, .. },
             SetError::Missing { path: missing },
         ] => {
+            assert_eq!((short, wrong), (&cut, &manifest));
             assert_eq!((path, missing), (&flipped, &deleted));
         }
         other => panic!("{other:?}"),

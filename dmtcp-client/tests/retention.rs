@@ -68,8 +68,8 @@ fn a_dry_run_says_what_the_run_then_does() {
     // No half of a set is left either.
     assert_eq!(
         fs::read_dir(store.dir()).unwrap().count(),
-        4,
-        "and the lock"
+        5,
+        "and the lock, and `latest`"
     );
 }
 

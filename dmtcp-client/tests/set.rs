@@ -444,6 +444,8 @@ fn strange_entries_are_left_alone() {
     assert_eq!(store.list().unwrap().sets.len(), 1);
     assert_eq!(store.sweep().unwrap(), [store.dir().join("000009.partial")]);
     assert!(store.dir().join("notes.partial").exists());
+    // Not the link of that name.
+    assert!(store.dir().join("latest").is_dir());
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //!                ckpt_…_files/   open files saved with an image
 //! DIR/sets/000008.partial/       being sealed, or left by a crash: never restarted from
 //! DIR/sets/000003.removing/      being removed
+//! DIR/sets/latest -> 000007      the newest set, switched last
 //! ```
 //!
 //! A set is made aside, synced, and appears by one rename; it goes away by one rename. Images are
@@ -23,6 +24,7 @@ mod checkpoint_set;
 mod copy;
 mod error;
 mod hold;
+mod latest;
 mod lock;
 mod manifest;
 mod manifest_file;

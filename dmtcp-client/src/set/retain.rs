@@ -5,6 +5,7 @@
 use super::checkpoint_set::CheckpointSet;
 use super::error::SetError;
 use super::hold::Unheld;
+use super::latest;
 use super::names::Entry;
 use super::retention::{Facts, Fate, KeepReason, RemoveReason, RetentionPolicy, judge};
 use super::store::{Listing, SetStore, lock, remove_dir};
@@ -68,6 +69,13 @@ impl SetStore {
     pub fn retain(&self, policy: &RetentionPolicy) -> Result<Retained, SetError> {
         let mut known_good = lock(&self.known_good);
         let mut retained = self.judge_all(policy, &mut known_good)?;
+        if let Some(newest) = retained
+            .kept
+            .first()
+            .filter(|_| !retained.removed.is_empty())
+        {
+            latest::point_at(self.dir(), newest.sequence)?;
+        }
         let mut removed = Vec::new();
         for set in std::mem::take(&mut retained.removed) {
             let from = Entry::Set(set.sequence).path(self.dir());

@@ -6,6 +6,7 @@
 use super::checkpoint_set::CheckpointSet;
 use super::copy;
 use super::error::SealError;
+use super::latest;
 use super::manifest::{ImageKind, Manifest, Phase, SealedImage};
 use super::names::Entry;
 use super::request::SealRequest;
@@ -86,11 +87,30 @@ pub(super) fn seal(
     after(Step::DirectorySynced)?;
 
     request.check_wanted()?;
-    let dir = Entry::Set(sequence).path(sets);
-    fs::rename(&partial, &dir).map_err(durable::failed("promote", &partial))?;
-    after(Step::Renamed)?;
-    durable::sync_dir(sets)?;
+    let dir = promote(sets, sequence, &|| after(Step::Renamed))?;
     Ok(CheckpointSet::new(dir, manifest))
+}
+
+/// Makes a set of the directory aside, which is complete and synced, and gives its new path.
+///
+/// `promoted` is told when the set is there and `latest` does not lead to it yet.
+pub(super) fn promote(
+    sets: &Path,
+    sequence: u64,
+    promoted: &dyn Fn() -> Result<(), SealError>,
+) -> Result<PathBuf, SealError> {
+    let (partial, dir) = (
+        Entry::Partial(sequence).path(sets),
+        Entry::Set(sequence).path(sets),
+    );
+    let latest = latest::prepare(sets, sequence)?;
+    fs::rename(&partial, &dir).map_err(durable::failed("promote", &partial))?;
+    promoted()?;
+    durable::sync_dir(sets)?;
+    if let Some(latest) = latest {
+        latest.switch(sets)?;
+    }
+    Ok(dir)
 }
 
 fn check_request(request: &SealRequest) -> Result<(), SealError> {

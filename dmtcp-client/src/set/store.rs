@@ -2,6 +2,7 @@
 
 use super::checkpoint_set::CheckpointSet;
 use super::error::{SealError, SetError};
+use super::latest;
 use super::lock::Lock;
 use super::names::Entry;
 use super::request::SealRequest;
@@ -87,9 +88,10 @@ impl SetStore {
                 lock(&self.known_good).insert(sequence);
             }
             // The failure of the round is the one to report; `sweep` removes what stays.
-            Err(_) => drop(fs::remove_dir_all(
-                Entry::Partial(sequence).path(&self.sets),
-            )),
+            Err(_) => {
+                let _ = fs::remove_dir_all(Entry::Partial(sequence).path(&self.sets));
+                let _ = latest::remove_aside(&self.sets);
+            }
         }
         sealed
     }
@@ -139,7 +141,8 @@ impl SetStore {
         Ok(Newest { set: None, refused })
     }
 
-    /// Removes what crashed attempts to seal or to prune have left, and returns its paths.
+    /// Removes what crashed attempts to seal or to prune have left, and returns its paths. Lets
+    /// `latest` lead to the newest set.
     ///
     /// Safe because this store is the only one for its directory.
     ///
@@ -156,6 +159,10 @@ impl SetStore {
                 remove_dir(&path)?;
                 removed.push(path);
             }
+        }
+        latest::remove_aside(&self.sets)?;
+        if let Some(newest) = self.list()?.sets.first() {
+            latest::point_at(&self.sets, newest.sequence())?;
         }
         Ok(removed)
     }

@@ -45,16 +45,27 @@ impl State {
         let temp = path.with_extension("dmtcp.temp");
         fs::write(&temp, bytes).unwrap();
         fs::rename(&temp, &path).unwrap();
-        let mut report = ImageReport::new(path, process(pid));
-        report.host = "node1".into();
-        report.real_pid = 77;
-        report
+        report(&self.raw, pid)
+    }
+
+    /// Where DMTCP would save the open files of a process.
+    pub(crate) fn saved_files(&self, pid: i32) -> PathBuf {
+        let image = self.raw.join(name(process(pid)));
+        PathBuf::from(image.to_str().unwrap().replace(".dmtcp", "_files"))
     }
 
     pub(crate) fn round(&self, generation: u32) -> SealRequest {
         let images = vec![self.image(40000, generation), self.image(40001, generation)];
         request(generation, images, LONG)
     }
+}
+
+/// What the process reports of its image in this directory.
+pub(crate) fn report(raw: &Path, pid: i32) -> ImageReport {
+    let mut report = ImageReport::new(raw.join(name(process(pid))), process(pid));
+    report.host = "node1".into();
+    report.real_pid = 77;
+    report
 }
 
 /// A round of these images.
