@@ -1,6 +1,8 @@
 //! Attempts with native workers: started, killed, restarted, fallen back. No DMTCP needed.
 
 mod late_image;
+mod sample_images;
+mod state;
 mod stepper;
 
 use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, Recovered, RestartFailure};
@@ -9,6 +11,7 @@ use dmtcp_client::process::{Exit, Identity, members};
 use dmtcp_client::server::{ComputationEvent, Event, Server, ServerError};
 use dmtcp_client::set::{CheckpointSet, SetError};
 use late_image::LateImage;
+use state::State;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
@@ -261,6 +264,45 @@ fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
         text.contains("is missing from its checkpoint set"),
         "{text}"
     );
+}
+
+#[test]
+fn a_set_that_this_host_cannot_restore_is_not_tried() {
+    let (state, server) = (State::new(), Server::start().unwrap());
+    let mut other = HostFingerprint::of_this_host();
+    other.name = "node1".into();
+    let store = state.store();
+    let mut round = state.round(1);
+    round.hosts = vec![other.clone()];
+    store.seal(&round).unwrap();
+    let mut round = state.round(2);
+    other.architecture = "vax".to_owned();
+    round.hosts = vec![other];
+    store.seal(&round).unwrap();
+    drop(store);
+
+    let attempts = Attempts::open(&server, &state.root).unwrap();
+    // The one before fits, and is stopped only by there being no DMTCP.
+    let error = attempts.restart().unwrap_err();
+    assert!(matches!(error, AttemptError::NoTools), "{error}");
+    fs::remove_file(state.root.join("sets/000001/manifest.json")).unwrap();
+    let error = attempts.restart().unwrap_err();
+    let text = error.to_string();
+    let said = format!("its processor is {}, not vax", env::consts::ARCH);
+    assert!(
+        text.contains(&said) && text.contains("set 2 of host node1"),
+        "{text}"
+    );
+    let AttemptError::NoGoodSet { refused } = error else {
+        panic!("{error}")
+    };
+    assert!(matches!(
+        refused[..],
+        [SetError::Incompatible(_), SetError::NoManifest { .. }]
+    ));
+    // Whoever knows better can have it tried.
+    let error = attempts.on_any_host().restart().unwrap_err();
+    assert!(matches!(error, AttemptError::NoTools), "{error}");
 }
 
 #[test]

@@ -52,6 +52,7 @@ pub struct Attempts<'s> {
     seal_limit: Duration,
     pub(super) restart_limit: Option<Duration>,
     pub(super) tries: u32,
+    pub(super) any_host: bool,
     pub(super) interrupt: Arc<AtomicBool>,
     turn: Arc<AtomicBool>,
 }
@@ -81,6 +82,7 @@ impl<'s> Attempts<'s> {
             seal_limit: Duration::from_secs(3600),
             restart_limit: None,
             tries: 3,
+            any_host: false,
             interrupt: Arc::default(),
             turn: Arc::default(),
         })
@@ -127,6 +129,18 @@ impl<'s> Attempts<'s> {
     pub fn tries(self, tries: u32) -> Self {
         Self {
             tries: tries.max(1),
+            ..self
+        }
+    }
+
+    /// Tries sets also where [`CheckpointSet::compatible_with`] says that this host cannot restore
+    /// them. Default: they are passed over.
+    ///
+    /// [`CheckpointSet::compatible_with`]: crate::set::CheckpointSet::compatible_with
+    #[must_use]
+    pub fn on_any_host(self) -> Self {
+        Self {
+            any_host: true,
             ..self
         }
     }

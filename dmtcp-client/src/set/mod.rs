@@ -21,6 +21,7 @@
 //! image before, so that no release ever writes into an inode that has been sealed.
 
 mod checkpoint_set;
+mod compatibility;
 mod copy;
 mod error;
 mod hold;
@@ -43,6 +44,7 @@ mod sums;
 mod writers;
 
 pub use checkpoint_set::CheckpointSet;
+pub use compatibility::{Difference, Incompatibility};
 pub use error::{SealError, SetError};
 pub use hold::SetHold;
 pub use manifest::{ImageKind, Manifest, Phase, SavedFile, SealedImage};
