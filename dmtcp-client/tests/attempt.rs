@@ -267,6 +267,28 @@ fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
 }
 
 #[test]
+fn a_packed_set_goes_on_in_another_directory() {
+    let (job, elsewhere, server) = (Job::new(), Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    job.with_sets(&attempts, 2);
+    let archive = elsewhere.work().join("set.tar");
+    job.set(2).pack(&archive).unwrap();
+    drop(attempts);
+    fs::remove_dir_all(job.dir()).unwrap();
+
+    let attempts = elsewhere.attempts(&server);
+    let unpacked = attempts.store().unpack(&archive).unwrap();
+    assert_eq!(unpacked.manifest().packed_as, Some(2));
+    let Recovered { attempt, set, .. } = attempts.restart().unwrap();
+    assert_eq!(set, unpacked);
+    let restored = || stepper::read_all(&job.work(), "restored-");
+    eventually("it says what it has", LONG, || restored().len() == 1);
+    assert_eq!(checkpoint(&attempt), 2);
+    assert_eq!(elsewhere.set(2).manifest().parent, Some(1));
+    attempt.kill().unwrap();
+}
+
+#[test]
 fn a_set_that_this_host_cannot_restore_is_not_tried() {
     let (state, server) = (State::new(), Server::start().unwrap());
     let mut other = HostFingerprint::of_this_host();

@@ -34,6 +34,12 @@ fn traced_program() {
     let store = SetStore::open(&root).unwrap();
     match what.to_str().unwrap() {
         "seal" => drop(store.seal(&round).unwrap()),
+        "unpack" => drop(store.unpack(&raw.join("set.tar")).unwrap()),
+        "pack" => drop(
+            store.list().unwrap().sets[0]
+                .pack(&raw.join("set.tar"))
+                .unwrap(),
+        ),
         "prune" => drop(store.prune(1).unwrap()),
         other => panic!("{other}"),
     }
@@ -95,7 +101,7 @@ fn latest(root: &Path) -> u64 {
 }
 
 #[test]
-fn sealing_and_removing_survive_a_kill_before_every_call() {
+fn whatever_is_done_to_a_store_survives_a_kill_before_every_call() {
     // One after the other: the tracer takes all children of this program for its own.
     let sealed = std::cell::Cell::new(0);
     let one_set_and_a_round = || {
@@ -132,6 +138,35 @@ fn sealing_and_removing_survive_a_kill_before_every_call() {
         assert_eq!(entries, sets.len() + others, "{at}");
         let next = store.seal(&state.round(3)).unwrap();
         assert_eq!(latest(&state.root), next.sequence(), "{at}");
+    });
+
+    let one_set_and_an_archive = || {
+        let state = one_set_and_a_round();
+        let other = State::new();
+        let set = other.store().seal(&other.round(7)).unwrap();
+        set.pack(&state.raw.join("set.tar")).unwrap();
+        state
+    };
+    sealed.set(0);
+    kill_everywhere("unpack", one_set_and_an_archive, |nth, traced, state| {
+        let at = format!("killed before call {nth}, {:?}", traced.calls.last());
+        let led_to = latest(&state.root);
+        let store = state.store();
+        let sets = sequences(&store);
+        assert!(sets == [1] || sets == [2, 1], "{at}: {sets:?}");
+        assert!(sets.len() >= sealed.get() && sets.contains(&led_to), "{at}");
+        sealed.set(sets.len());
+        assert!(sets.len() == 2 || !traced.finished, "{at}");
+        store.sweep().unwrap();
+        assert_eq!(latest(&state.root), sets[0], "{at}");
+    });
+    kill_everywhere("pack", one_set_and_an_archive, |nth, traced, state| {
+        let at = format!("killed before call {nth}, {:?}", traced.calls.last());
+        // The archive that was there, or the new one.
+        let unpacked = state.store().unpack(&state.raw.join("set.tar")).unwrap();
+        let generation = unpacked.manifest().computation.generation;
+        assert!([7, 1].contains(&generation), "{at}");
+        assert!(generation == 1 || !traced.finished, "{at}");
     });
 
     let four_sets = || {

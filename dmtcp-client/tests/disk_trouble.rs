@@ -6,7 +6,7 @@
 mod sample_images;
 mod state;
 
-use dmtcp_client::set::{CheckpointSet, RetentionPolicy, SealError, SetError, SetStore};
+use dmtcp_client::set::{CheckpointSet, PackError, RetentionPolicy, SealError, SetError, SetStore};
 use nix::errno::Errno;
 use state::State;
 use std::env;
@@ -276,6 +276,13 @@ fn limited_program() {
     let error = store.seal(&round).unwrap_err();
     assert_eq!(cause(&error, &root), (Some(Errno::EFBIG), true), "{error}");
     assert_eq!(intact(&store), [1]);
+    let set = store.newest_verified().unwrap().set.unwrap();
+    let error = set.pack(&root.join("set.tar")).unwrap_err();
+    assert!(
+        matches!(&error, PackError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "only the sets");
 }
 
 #[test]

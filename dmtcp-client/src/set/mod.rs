@@ -20,6 +20,7 @@
 //! hard links where the file system allows it: DMTCP writes `<name>.temp` and renames it over the
 //! image before, so that no release ever writes into an inode that has been sealed.
 
+mod archive;
 mod checkpoint_set;
 mod compatibility;
 mod copy;
@@ -43,6 +44,7 @@ mod store;
 mod sums;
 mod writers;
 
+pub use archive::PackError;
 pub use checkpoint_set::CheckpointSet;
 pub use compatibility::{Difference, Incompatibility};
 pub use error::{SealError, SetError};

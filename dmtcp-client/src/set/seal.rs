@@ -94,11 +94,11 @@ pub(super) fn seal(
 /// Makes a set of the directory aside, which is complete and synced, and gives its new path.
 ///
 /// `promoted` is told when the set is there and `latest` does not lead to it yet.
-pub(super) fn promote(
+pub(super) fn promote<E: From<durable::Failed>>(
     sets: &Path,
     sequence: u64,
-    promoted: &dyn Fn() -> Result<(), SealError>,
-) -> Result<PathBuf, SealError> {
+    promoted: &dyn Fn() -> Result<(), E>,
+) -> Result<PathBuf, E> {
     let (partial, dir) = (
         Entry::Partial(sequence).path(sets),
         Entry::Set(sequence).path(sets),

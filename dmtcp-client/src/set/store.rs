@@ -1,5 +1,6 @@
 //! The directory of sets: sealing, finding, keeping few.
 
+use super::archive::{self, PackError};
 use super::checkpoint_set::CheckpointSet;
 use super::error::{SealError, SetError};
 use super::latest;
@@ -79,21 +80,51 @@ impl SetStore {
     ///
     /// See [`SealError`]; each names the file it is about, if it is about one.
     pub fn seal(&self, request: &SealRequest) -> Result<CheckpointSet, SealError> {
+        self.make(|sequence| seal::seal(&self.sets, sequence, request, &|_| Ok(())))
+    }
+
+    /// Makes a set of an archive that [`CheckpointSet::pack`] wrote: unpacked aside, verified,
+    /// synced, and promoted with one rename, as the newest set of this store. It gets a number of
+    /// its own; [`Manifest::packed_as`](super::Manifest::packed_as) is the one it had.
+    ///
+    /// Nothing is taken from the archive on trust: names, sizes, order and kinds of its entries
+    /// must be those of the manifest that it begins with; links, devices and names that lead out
+    /// of the set are refused. But a restart runs what is in the images: unpack what you would
+    /// also run. Whether it can be restarted here is
+    /// [`compatible_with`](CheckpointSet::compatible_with)'s to say.
+    ///
+    /// # Errors
+    ///
+    /// See [`PackError`]. The sets before are as they were.
+    pub fn unpack(&self, archive: &Path) -> Result<CheckpointSet, PackError> {
+        self.make(|sequence| {
+            let partial = Entry::Partial(sequence).path(&self.sets);
+            let manifest = archive::unpack(archive, &partial, sequence)?;
+            let dir = seal::promote(&self.sets, sequence, &|| Ok::<(), PackError>(()))?;
+            Ok(CheckpointSet::new(dir, manifest))
+        })
+    }
+
+    /// Gives out the next number, and removes what a failure leaves of it.
+    fn make<E>(
+        &self,
+        set: impl FnOnce(u64) -> Result<CheckpointSet, E>,
+    ) -> Result<CheckpointSet, E> {
         let mut next = lock(&self.sealing);
         let sequence = *next;
         *next = sequence.saturating_add(1);
-        let sealed = seal::seal(&self.sets, sequence, request, &|_| Ok(()));
-        match &sealed {
+        let made = set(sequence);
+        match &made {
             Ok(_) => {
                 lock(&self.known_good).insert(sequence);
             }
-            // The failure of the round is the one to report; `sweep` removes what stays.
+            // The first failure is the one to report; `sweep` removes what stays.
             Err(_) => {
                 let _ = fs::remove_dir_all(Entry::Partial(sequence).path(&self.sets));
                 let _ = latest::remove_aside(&self.sets);
             }
         }
-        sealed
+        made
     }
 
     /// All sets, newest first.
