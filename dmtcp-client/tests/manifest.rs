@@ -139,6 +139,24 @@ fn schema_1_is_read_and_its_images_are_verified() {
     assert!(matches!(set.verify(), Err(SetError::Checksum { path, .. }) if path == image));
 }
 
+#[test]
+fn the_fields_of_a_manifest_are_those_of_its_description() {
+    let state = State::new();
+    let set = state.store().seal(&state.round(1)).unwrap();
+    let text = fs::read_to_string(set.dir().join("manifest.json")).unwrap();
+    let page = include_str!("../../docs/SETS.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let described: Vec<&str> = rows.flat_map(|row| row.split('`').step_by(2)).collect();
+    // Two blanks: the fields of the set itself.
+    let fields = text.lines().filter_map(|line| line.strip_prefix("  \""));
+    let fields: Vec<&str> = fields.filter_map(|line| line.split('"').next()).collect();
+    assert!(fields.len() > 14, "{fields:?}");
+    for field in fields.iter().filter(|field| **field != "crc32_of_the_rest") {
+        assert!(described.contains(field), "{field} is not in docs/SETS.md");
+    }
+    assert!(page.contains(fields[0]));
+}
+
 /// What a program that knows the format would write.
 fn write_guarded(path: &Path, text: &str) {
     let (_, rest) = text.split_once(",\n").unwrap();

@@ -19,6 +19,18 @@
 //! A set is made aside, synced, and appears by one rename; it goes away by one rename. Images are
 //! hard links where the file system allows it: DMTCP writes `<name>.temp` and renames it over the
 //! image before, so that no release ever writes into an inode that has been sealed.
+//!
+//! # Moving a set
+//!
+//! [`CheckpointSet::pack`] makes one file of a set, [`SetStore::unpack`] a set of the file. Images
+//! are restarted from whatever directory they are in. Native ones go to any machine; DMTCP's to one
+//! with which the set is [compatible](CheckpointSet::compatible_with), where the same release of
+//! DMTCP is installed and what the processes had open is there under the same names: working
+//! directories, files, libraries that are loaded later. Open files that DMTCP saved go with the
+//! set, and a restart puts them back at their old path, where DMTCP looks for them. A restart runs
+//! what is in the images: unpack what you would also run.
+//!
+//! The formats are in `docs/SETS.md`.
 
 mod archive;
 mod checkpoint_set;
