@@ -13,7 +13,7 @@
 //! - To run a computation that survives a kill: [`attempt`].
 //! - To be the coordinator: [`server`]. To speak to one: [`coordinator`].
 //! - To be checkpointed without DMTCP: [`native`].
-//! - To look at what was kept: [`set`] and [`image`].
+//! - To look at what was kept: [`set`] and [`image`]; whether it can be restored here: [`host`].
 //!
 //! The protocol itself is in `dmtcp-proto`. Every call that waits has a deadline, or says that
 //! it has none. Linux only.
@@ -27,6 +27,7 @@ pub mod attempt;
 pub mod coordinator;
 mod deadline;
 mod durable;
+pub mod host;
 mod id_json;
 mod identity;
 pub mod image;

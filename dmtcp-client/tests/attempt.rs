@@ -1,13 +1,17 @@
 //! Attempts with native workers: started, killed, restarted, fallen back. No DMTCP needed.
 
 mod late_image;
+mod sample_images;
+mod state;
 mod stepper;
 
 use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, Recovered, RestartFailure};
+use dmtcp_client::host::HostFingerprint;
 use dmtcp_client::process::{Exit, Identity, members};
 use dmtcp_client::server::{ComputationEvent, Event, Server, ServerError};
 use dmtcp_client::set::{CheckpointSet, SetError};
 use late_image::LateImage;
+use state::State;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
@@ -93,7 +97,7 @@ impl Job {
         assert!(!tmp.exists());
         let sets = fs::read_dir(self.dir().join("sets")).unwrap();
         let names: Vec<_> = sets.map(|entry| entry.unwrap().file_name()).collect();
-        let partial = |name: &std::ffi::OsString| name.to_str().unwrap().contains('l');
+        let partial = |name: &std::ffi::OsString| name.to_str().unwrap().contains('.');
         assert!(
             names.iter().all(|name| name == ".lock" || !partial(name)),
             "{names:?}"
@@ -149,7 +153,14 @@ fn a_killed_computation_goes_on_from_its_newest_set() {
     }
     // It is a computation like the first one.
     assert_eq!(checkpoint(&attempt), 3);
-    assert_eq!(job.set(3).manifest().parent, Some(2));
+    let set = job.set(3);
+    assert_eq!(set.manifest().parent, Some(2));
+    let phases = &set.manifest().phases;
+    let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert!(names[0].starts_with("DMT:"), "{names:?}");
+    assert!(names.ends_with(&["report", "settle", "check"]), "{names:?}");
+    // Sets are sealed where the workers ran.
+    assert_eq!(set.manifest().hosts, [HostFingerprint::of_this_host()]);
     let tmp = tmp_of(&attempt);
     job.tell(stepper::STOP, "");
     let mut exits = None;
@@ -166,7 +177,18 @@ fn a_killed_computation_goes_on_from_its_newest_set() {
 fn broken_sets_are_passed_over_and_named() {
     let (job, server) = (Job::new(), Server::start().unwrap());
     let attempts = job.attempts(&server);
-    job.with_sets(&attempts, 3);
+    job.with_sets(&attempts, 5);
+    let cut = job.set(5).images().remove(0);
+    let len = fs::metadata(&cut).unwrap().len();
+    File::options()
+        .write(true)
+        .open(&cut)
+        .unwrap()
+        .set_len(len - 1)
+        .unwrap();
+    let manifest = job.set(4).dir().join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("\"round\": 4", "\"round\": 5")).unwrap();
     let flipped = job.set(3).images().remove(0);
     let image = File::options()
         .read(true)
@@ -184,9 +206,12 @@ fn broken_sets_are_passed_over_and_named() {
     assert_eq!(recovered.set.sequence(), 1);
     match &recovered.refused[..] {
         [
+            SetError::Size { path: short, .. },
+            SetError::Manifest { path: wrong, .. },
             SetError::Checksum { path, .. },
             SetError::Missing { path: missing },
         ] => {
+            assert_eq!((short, wrong), (&cut, &manifest));
             assert_eq!((path, missing), (&flipped, &deleted));
         }
         other => panic!("{other:?}"),
@@ -240,6 +265,83 @@ fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
         text.contains("is missing from its checkpoint set"),
         "{text}"
     );
+}
+
+#[test]
+fn a_packed_set_goes_on_in_another_directory() {
+    let (job, elsewhere, server) = (Job::new(), Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server);
+    job.with_sets(&attempts, 2);
+    let archive = elsewhere.work().join("set.tar");
+    job.set(2).pack(&archive).unwrap();
+    drop(attempts);
+    fs::remove_dir_all(job.dir()).unwrap();
+
+    let attempts = elsewhere.attempts(&server);
+    let unpacked = attempts.store().unpack(&archive).unwrap();
+    assert_eq!(unpacked.manifest().packed_as, Some(2));
+    let Recovered { attempt, set, .. } = attempts.restart().unwrap();
+    assert_eq!(set, unpacked);
+    let restored = || stepper::read_all(&job.work(), "restored-");
+    eventually("it says what it has", LONG, || restored().len() == 1);
+    assert_eq!(checkpoint(&attempt), 2);
+    assert_eq!(elsewhere.set(2).manifest().parent, Some(1));
+    attempt.kill().unwrap();
+}
+
+#[test]
+fn a_set_that_this_host_cannot_restore_is_not_tried() {
+    let (state, server) = (State::new(), Server::start().unwrap());
+    let mut other = HostFingerprint::of_this_host();
+    other.name = "node1".into();
+    let store = state.store();
+    let mut round = state.round(1);
+    round.hosts = vec![other.clone()];
+    store.seal(&round).unwrap();
+    let mut round = state.round(2);
+    other.architecture = "vax".to_owned();
+    round.hosts = vec![other];
+    store.seal(&round).unwrap();
+    drop(store);
+
+    let attempts = Attempts::open(&server, &state.root).unwrap();
+    // The one before fits, and is stopped only by there being no DMTCP.
+    let error = attempts.restart().unwrap_err();
+    assert!(matches!(error, AttemptError::NoTools), "{error}");
+    fs::remove_file(state.root.join("sets/000001/manifest.json")).unwrap();
+    let error = attempts.restart().unwrap_err();
+    let text = error.to_string();
+    let said = format!("its processor is {}, not vax", env::consts::ARCH);
+    assert!(
+        text.contains(&said) && text.contains("set 2 of host node1"),
+        "{text}"
+    );
+    let AttemptError::NoGoodSet { refused } = error else {
+        panic!("{error}")
+    };
+    assert!(matches!(
+        refused[..],
+        [SetError::Incompatible(_), SetError::NoManifest { .. }]
+    ));
+    // Whoever knows better can have it tried.
+    let error = attempts.on_any_host().restart().unwrap_err();
+    assert!(matches!(error, AttemptError::NoTools), "{error}");
+}
+
+#[test]
+fn the_set_that_a_computation_goes_on_from_stays_until_it_has_one_of_its_own() {
+    let (job, server) = (Job::new(), Server::start().unwrap());
+    let attempts = job.attempts(&server).tries(1);
+    job.with_sets(&attempts, 3);
+    job.tell(stepper::EXIT_AFTER, "1");
+    let Recovered { attempt, set, .. } = attempts.restart().unwrap();
+    assert_eq!(set.sequence(), 1);
+    // The newest verifies, but it is this one that can be restarted.
+    assert_eq!(attempts.store().prune(1).unwrap(), [2]);
+    set.verify().unwrap();
+    assert_eq!(checkpoint(&attempt), 4);
+    assert_eq!(attempts.store().prune(1).unwrap(), [3, 1]);
+    attempt.kill().unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod stepper;
 
 use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, Recovered};
+use dmtcp_client::host::HostFingerprint;
 use dmtcp_client::process::{Exit, Stream};
 use dmtcp_client::server::Server;
 use dmtcp_client::set::ImageKind;
@@ -283,6 +284,61 @@ fn two_programs_started_apart_go_on_together() {
         }
         // One `dmtcp_restart` for both: it becomes one of them, and the other is its child.
         assert_eq!(await_end(&recovered.attempt), [Exit::Code(7)]);
+    }
+}
+
+#[test]
+fn a_packed_set_goes_on_in_another_directory() {
+    for stage in stages() {
+        let attempts = stage.attempts();
+        let attempt = attempts.start([stage.family(true).into()]).unwrap();
+        checkpoint(&attempt, 3);
+        attempt.kill().unwrap();
+        let set = attempts.store().newest_verified().unwrap().set.unwrap();
+        let manifest = set.manifest();
+        assert_eq!(manifest.dmtcp, Some(stage.tools.version().unwrap().text));
+        let this = HostFingerprint::of_this_host();
+        assert_eq!(manifest.hosts.as_slice(), std::slice::from_ref(&this));
+        set.compatible_with(&this).unwrap();
+        let phases = manifest.phases.iter();
+        let barriers = phases.filter(|phase| phase.name.starts_with("DMT:"));
+        assert!(barriers.count() > 1, "{:?}", manifest.phases);
+        let archive = stage.base.path().join("set.tar");
+        let bytes = set.pack(&archive).unwrap();
+        println!("{bytes} bytes packed, {} sealed", set.total_bytes());
+        drop(attempts);
+        fs::remove_dir_all(stage.job()).unwrap();
+        let before = stage.counts();
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let attempts = Attempts::open(&stage.server, elsewhere.path())
+            .unwrap()
+            .tools(stage.tools.clone())
+            .restart_limit(RESTART_LIMIT)
+            .tries(RESTART_TRIES);
+        let unpacked = attempts.store().unpack(&archive).unwrap();
+        fs::remove_file(&archive).unwrap();
+        let recovered = attempts.restart().unwrap();
+        tell(&recovered);
+        assert_eq!(recovered.set, unpacked);
+        eventually("all count on", LONG, || {
+            let counts = stage.counts();
+            counts.iter().zip(&before).all(|(now, then)| now > then)
+        });
+        // It is whole: it can be checkpointed again.
+        assert_eq!(checkpoint(&recovered.attempt, 3), unpacked.sequence() + 1);
+        fs::write(stage.work().join("stop"), "").unwrap();
+        assert_eq!(await_end(&recovered.attempt), [Exit::Code(7)]);
+        // Nothing is back at the old place but what DMTCP looks for there and nowhere else.
+        for image in &unpacked.manifest().images {
+            let old = fs::read_dir(&image.written_in).into_iter().flatten();
+            let names = old.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let names: Vec<_> = names.collect();
+            assert!(
+                names.iter().all(|name| name.ends_with("_files")),
+                "{names:?}"
+            );
+        }
     }
 }
 

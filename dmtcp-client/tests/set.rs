@@ -1,94 +1,17 @@
 //! Sealing, finding, verifying, staging and pruning checkpoint sets of made-up images.
 
 mod sample_images;
+mod state;
 
 use dmtcp_client::image::ImageError;
-use dmtcp_client::set::{
-    self, CheckpointSet, ImageKind, ImageReport, SealError, SealRequest, SetError, SetStore,
-};
+use dmtcp_client::set::{self, CheckpointSet, ImageKind, SealError, SetError, SetStore};
 use dmtcp_proto::UniquePid;
-use sample_images::{computation, gzip, name, process, v4};
+use sample_images::{computation, name, process, v4};
+use state::{LONG, SHORT, State, flip, nobody_starts, request};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// Longer than anything here takes unless it hangs.
-const LONG: Duration = Duration::from_secs(60);
-/// For what cannot be sealed, and is looked at once at least.
-const SHORT: Duration = Duration::from_millis(150);
-
-/// Held while an image is open for writing and while a child is started: that has all open files
-/// of this process until it executes its program, and would be seen as a writer.
-static STARTING: Mutex<()> = Mutex::new(());
-
-fn nobody_starts() -> MutexGuard<'static, ()> {
-    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A state directory with the directory that DMTCP writes into.
-struct State {
-    _dir: tempfile::TempDir,
-    root: PathBuf,
-    raw: PathBuf,
-}
-
-impl State {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("state");
-        let raw = dir.path().join("raw");
-        fs::create_dir(&raw).unwrap();
-        Self {
-            _dir: dir,
-            root,
-            raw,
-        }
-    }
-
-    fn store(&self) -> SetStore {
-        SetStore::open(&self.root).unwrap()
-    }
-
-    /// As DMTCP does: written aside, renamed over the image before.
-    fn image(&self, pid: i32, generation: u32) -> ImageReport {
-        let bytes = v4(process(pid), computation(generation));
-        let bytes = if pid % 2 == 0 { gzip(&bytes) } else { bytes };
-        let path = self.raw.join(name(process(pid)));
-        let temp = path.with_extension("dmtcp.temp");
-        let _alone = nobody_starts();
-        fs::write(&temp, bytes).unwrap();
-        fs::rename(&temp, &path).unwrap();
-        let mut report = ImageReport::new(path, process(pid));
-        report.host = "node1".into();
-        report.real_pid = 77;
-        report
-    }
-
-    fn round(&self, generation: u32) -> SealRequest {
-        let images = vec![self.image(40000, generation), self.image(40001, generation)];
-        request(generation, images, LONG)
-    }
-}
-
-fn request(generation: u32, images: Vec<ImageReport>, limit: Duration) -> SealRequest {
-    let deadline = Instant::now() + limit;
-    SealRequest::new(computation(generation), generation.into(), images, deadline)
-}
-
-fn flip(path: &Path, at: u64) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at as usize] ^= 1;
-    // Into the same inode.
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .write_all(&bytes)
-        .unwrap();
-}
 
 #[test]
 fn a_sealed_round_is_a_set_that_says_what_it_is() {
@@ -493,44 +416,6 @@ fn saved_open_files_go_with_their_image() {
 }
 
 #[test]
-fn manifests_of_other_releases() {
-    let state = State::new();
-    let store = state.store();
-    let set = store.seal(&state.round(1)).unwrap();
-    let path = set.dir().join("manifest.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let with = |from: &str, to: &str| {
-        assert!(text.contains(from), "{text}");
-        fs::write(&path, text.replacen(from, to, 1)).unwrap();
-        CheckpointSet::open(set.dir())
-    };
-    assert_eq!(with("{", "{\"later\": [1, {}],").unwrap(), set);
-    assert!(matches!(
-        with("\"schema\": 1", "\"schema\": 2").unwrap_err(),
-        SetError::Schema {
-            schema: 2,
-            known: 1,
-            ..
-        }
-    ));
-    for (from, to) in [
-        ("\"sequence\": 1", "\"sequence\": 2"),
-        ("\"ckpt_", "\"../ckpt_"),
-        ("\"ckpt_", "\"/ckpt_"),
-        ("\"crc32\"", "\"crc\""),
-        ("98ff-", "98ff"),
-    ] {
-        let error = with(from, to).unwrap_err();
-        assert!(matches!(error, SetError::Manifest { .. }), "{to}: {error}");
-    }
-    fs::remove_file(&path).unwrap();
-    assert!(matches!(
-        CheckpointSet::open(set.dir()),
-        Err(SetError::NoManifest { .. })
-    ));
-}
-
-#[test]
 fn a_place_that_cannot_be_written_is_named_and_nothing_is_lost() {
     let state = State::new();
     let store = state.store();
@@ -563,6 +448,8 @@ fn strange_entries_are_left_alone() {
     assert_eq!(store.list().unwrap().sets.len(), 1);
     assert_eq!(store.sweep().unwrap(), [store.dir().join("000009.partial")]);
     assert!(store.dir().join("notes.partial").exists());
+    // Not the link of that name.
+    assert!(store.dir().join("latest").is_dir());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     Tools, native,
     process::{Child, ComputationTmp},
     server::{ComputationConfig, Server},
-    set::SetStore,
+    set::{SetHold, SetStore},
 };
 
 /// Starts attempts at one job, one after the other: afresh, or from its newest set.
@@ -52,6 +52,7 @@ pub struct Attempts<'s> {
     seal_limit: Duration,
     pub(super) restart_limit: Option<Duration>,
     pub(super) tries: u32,
+    pub(super) any_host: bool,
     pub(super) interrupt: Arc<AtomicBool>,
     turn: Arc<AtomicBool>,
 }
@@ -81,6 +82,7 @@ impl<'s> Attempts<'s> {
             seal_limit: Duration::from_secs(3600),
             restart_limit: None,
             tries: 3,
+            any_host: false,
             interrupt: Arc::default(),
             turn: Arc::default(),
         })
@@ -127,6 +129,18 @@ impl<'s> Attempts<'s> {
     pub fn tries(self, tries: u32) -> Self {
         Self {
             tries: tries.max(1),
+            ..self
+        }
+    }
+
+    /// Tries sets also where [`CheckpointSet::compatible_with`] says that this host cannot restore
+    /// them. Default: they are passed over.
+    ///
+    /// [`CheckpointSet::compatible_with`]: crate::set::CheckpointSet::compatible_with
+    #[must_use]
+    pub fn on_any_host(self) -> Self {
+        Self {
+            any_host: true,
             ..self
         }
     }
@@ -213,7 +227,7 @@ impl<'s> Attempts<'s> {
     /// A coordinator and a place to work for one more attempt, without processes.
     pub(super) fn prepare(
         &self,
-        parent: Option<u64>,
+        parent: Option<(u64, SetHold)>,
         launches: u32,
     ) -> Result<Attempt, AttemptError> {
         let turn = Turn::take(&self.turn).ok_or(AttemptError::StillRunning)?;
@@ -221,10 +235,16 @@ impl<'s> Attempts<'s> {
         let tmp = ComputationTmp::create()?;
         leftover::note(dir.path(), &tmp)?;
         let abandoned = Arc::default();
+        let (parent, origin) = parent.unzip();
+        // A set without its release is better than none.
+        let release = self.tools.as_ref().and_then(|tools| tools.version().ok());
+        let dmtcp = release.map(|release| release.text);
         let sealer = Seals {
             store: Arc::clone(&self.store),
             images: dir.images(),
             parent,
+            origin,
+            dmtcp,
             limit: self.seal_limit,
             abandoned: Arc::clone(&abandoned),
         };

@@ -17,10 +17,12 @@ use super::{
     Attempt, AttemptError, Attempts, FailedRestart, RestartFailure, attempts::spawn_native,
 };
 use crate::{
-    Restart, native,
+    Restart,
+    host::HostFingerprint,
+    native,
     process::{Exit, FAIL_CODE},
     server::{ComputationEvent, Events},
-    set::{CheckpointSet, ImageKind},
+    set::{CheckpointSet, ImageKind, Incompatibility},
 };
 
 /// A computation that runs again.
@@ -35,12 +37,14 @@ pub struct Recovered {
     pub took: Duration,
     /// Tries that failed before.
     pub failed: Vec<FailedRestart>,
-    /// Newer sets that were passed over since they are not as they were sealed.
+    /// Newer sets that were passed over since they are not as they were sealed, or cannot be
+    /// restored on this host.
     pub refused: Vec<crate::set::SetError>,
 }
 
 impl Attempts<'_> {
-    /// Restarts the computation from its newest set that verifies, or from one before.
+    /// Restarts the computation from its newest set that verifies and fits this host, or from one
+    /// before.
     ///
     /// # Errors
     ///
@@ -57,6 +61,18 @@ impl Attempts<'_> {
             refused.extend(newest.refused);
             let Some(set) = newest.set else { break };
             before = set.sequence();
+            if let Err(error) = self.check_host(&set) {
+                refused.push(error.into());
+                continue;
+            }
+            // Retention may have taken it since it was verified.
+            let _hold = match set.hold() {
+                Ok(hold) => hold,
+                Err(error) => {
+                    refused.push(error);
+                    continue;
+                }
+            };
             for _ in 0..self.tries {
                 let begun = Instant::now();
                 match self.try_restart(&set)? {
@@ -93,7 +109,7 @@ impl Attempts<'_> {
         if images.iter().any(|image| image.kind == ImageKind::Dmtcp) {
             self.tools_for_dmtcp()?;
         }
-        let mut attempt = self.prepare(Some(set.sequence()), 0)?;
+        let mut attempt = self.prepare(Some((set.sequence(), set.hold()?)), 0)?;
         let events = attempt.computation().events();
         let tried = self
             .spawn(set, &mut attempt)
@@ -106,6 +122,13 @@ impl Attempts<'_> {
         attempt.kill()?;
         self.check_interrupt()?;
         Ok(Err(reason))
+    }
+
+    fn check_host(&self, set: &CheckpointSet) -> Result<(), Incompatibility> {
+        if self.any_host {
+            return Ok(());
+        }
+        set.compatible_with(&HostFingerprint::of_this_host())
     }
 
     fn is_interrupted(&self) -> bool {

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     server::{SealError, SealRound, SealedSet, Sealer},
-    set::{ImageReport, SealRequest, SetStore},
+    set::{ImageReport, Phase, SealRequest, SetHold, SetStore},
 };
 
 /// What a sealer needs to know of its attempt.
@@ -21,6 +21,11 @@ pub(super) struct Seals {
     pub(super) images: PathBuf,
     /// The set that the attempt was restarted from.
     pub(super) parent: Option<u64>,
+    /// Keeps that set until there is one of this attempt: a newer one may be good and yet not
+    /// restart.
+    pub(super) origin: Option<SetHold>,
+    /// The release of the DMTCP programs, if there are any.
+    pub(super) dmtcp: Option<String>,
     /// How long a round may take.
     pub(super) limit: Duration,
     /// The attempt is killed: there shall be no more sets of it.
@@ -45,8 +50,23 @@ impl Sealer for Seals {
         let mut request = SealRequest::new(round.computation, round.round, reports, deadline);
         request.started = round.started;
         request.parent = self.parent;
+        request.dmtcp.clone_from(&self.dmtcp);
+        request.phases = phases(round);
         request.abandoned = Arc::clone(&self.abandoned);
         let set = self.store.seal(&request)?;
+        self.origin = None;
         Ok(SealedSet::new(set.sequence(), set.dir()))
     }
+}
+
+/// How long each barrier took, and the time since the last.
+fn phases(round: &SealRound) -> Vec<Phase> {
+    let mut rest = round.started.elapsed().unwrap_or_default();
+    let mut phases = Vec::with_capacity(round.barriers.len() + 1);
+    for (name, took) in &round.barriers {
+        rest = rest.saturating_sub(*took);
+        phases.push(Phase::new(name.to_string(), *took));
+    }
+    phases.push(Phase::new("report", rest));
+    phases
 }

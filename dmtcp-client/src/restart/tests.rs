@@ -103,7 +103,7 @@ fn a_relative_image_cannot_pass_for_an_option() {
         .join(address())
         .to_command()
         .unwrap();
-    let expected = std::env::current_dir().unwrap().join("-x.dmtcp");
+    let expected = env::current_dir().unwrap().join("-x.dmtcp");
     assert_eq!(words(&command).last().unwrap(), &expected.to_str().unwrap());
 }
 

@@ -99,6 +99,7 @@ impl Driver {
                     round,
                     computation,
                     started,
+                    barriers: self.rounds.barriers().to_vec(),
                     images,
                 };
                 let taken = self

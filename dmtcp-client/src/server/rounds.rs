@@ -1,8 +1,8 @@
 //! How the last round ended, so that an answer can say more than the protocol's.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use dmtcp_proto::{CommandError, Event, ImageReport, Reply, RoundError};
+use dmtcp_proto::{CommandError, Event, ImageReport, Name, Reply, RoundError};
 
 use super::{SealedSet, ServerError};
 
@@ -34,6 +34,9 @@ pub(super) enum Answered {
 #[derive(Debug, Default)]
 pub(super) struct RoundLog {
     started: Option<SystemTime>,
+    /// Those of the latest round, with the time that each took.
+    barriers: Vec<(Name, Duration)>,
+    latest_step: Option<Instant>,
     /// Sealed, and not yet told to be complete.
     set: Option<(u64, SealedSet, Duration)>,
     ended: Option<Ended>,
@@ -55,13 +58,28 @@ impl RoundLog {
         self.started.unwrap_or_else(SystemTime::now)
     }
 
+    /// The barriers of the latest round that were released, and how long each took.
+    pub(super) fn barriers(&self) -> &[(Name, Duration)] {
+        &self.barriers
+    }
+
     pub(super) fn sealed(&mut self, round: u64, set: SealedSet, took: Duration) {
         self.set = Some((round, set, took));
     }
 
     pub(super) fn note(&mut self, event: &Event) {
         match event {
-            Event::CheckpointStarted { .. } => self.started = Some(SystemTime::now()),
+            Event::CheckpointStarted { .. } => {
+                self.started = Some(SystemTime::now());
+                self.barriers.clear();
+                self.latest_step = Some(Instant::now());
+            }
+            Event::BarrierReleased { name, .. } => {
+                let now = Instant::now();
+                if let Some(before) = self.latest_step.replace(now) {
+                    self.barriers.push((*name, now - before));
+                }
+            }
             Event::CheckpointComplete {
                 round,
                 generation,

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dmtcp_proto::{ImageReport, UniquePid};
+use dmtcp_proto::{ImageReport, Name, UniquePid};
 
 use super::{
     clock::timed,
@@ -30,6 +30,8 @@ pub struct SealRound {
     pub computation: UniquePid,
     /// When the round began.
     pub started: SystemTime,
+    /// The barriers that were released since, and how long each took.
+    pub barriers: Vec<(Name, Duration)>,
     /// One report for each worker of the round.
     pub images: Vec<ImageReport>,
 }

@@ -2,16 +2,14 @@
 
 use super::copy;
 use super::error::{SealError, SetError};
+use super::hold::SetHold;
 use super::manifest::Manifest;
 use super::names::Entry;
+use super::sums::{self, Expected};
 use crate::durable;
-use crc32fast::Hasher;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 /// All images of one round, as they were sealed.
 ///
@@ -99,10 +97,23 @@ impl CheckpointSet {
     /// [`SetError`] names the file that is missing, cut or changed.
     pub fn verify(&self) -> Result<(), SetError> {
         self.verify_sizes()?;
-        let files: Vec<_> = self.manifest.files().collect();
-        for_each_parallel(&files, |&(file, _, crc32)| {
-            check_sum(&self.dir.join(file), crc32)
-        })
+        let files = self.manifest.files();
+        let expected = files.map(|(file, size, crc32)| Expected {
+            path: self.dir.join(file),
+            size,
+            crc32,
+        });
+        sums::check(&expected.collect::<Vec<_>>())
+    }
+
+    /// Keeps retention, here and in other processes, from removing the set while the result
+    /// lives. Waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::NoManifest`] if it has been removed meanwhile; [`SetError::Io`].
+    pub fn hold(&self) -> Result<SetHold, SetError> {
+        SetHold::take(&self.dir)
     }
 
     /// Puts the images into `dir`, a directory in which a restarted computation may write, and
@@ -139,38 +150,6 @@ impl CheckpointSet {
     }
 }
 
-/// Runs `check` on every item until one fails, on up to `available_parallelism` threads.
-pub(super) fn for_each_parallel<T: Sync, E: Send>(
-    items: &[T],
-    check: impl Fn(&T) -> Result<(), E> + Sync,
-) -> Result<(), E> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let failed = Mutex::new(None);
-    let work = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = check(item) {
-                next.store(items.len(), Ordering::Relaxed);
-                let mut failed = failed.lock().unwrap_or_else(|e| e.into_inner());
-                failed.get_or_insert(error);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(items.len()) {
-            // With fewer threads it takes longer.
-            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
-    match failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
-}
-
 fn check_size(path: &Path, expected: u64) -> Result<(), SetError> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -194,31 +173,4 @@ fn check_size(path: &Path, expected: u64) -> Result<(), SetError> {
         });
     }
     Ok(())
-}
-
-fn check_sum(path: &Path, expected: u32) -> Result<(), SetError> {
-    let mut file = File::open(path).map_err(durable::failed("open", path))?;
-    let found = crc32_of(&mut file).map_err(durable::failed("read", path))?;
-    if found != expected {
-        return Err(SetError::Checksum {
-            path: path.to_owned(),
-            expected,
-            found,
-        });
-    }
-    Ok(())
-}
-
-/// Checksum of what is left to read.
-pub(super) fn crc32_of(input: &mut impl Read) -> std::io::Result<u32> {
-    let mut crc = Hasher::new();
-    let mut block = vec![0; 64 << 10];
-    loop {
-        match input.read(&mut block) {
-            Ok(0) => return Ok(crc.finalize()),
-            Ok(n) => crc.update(block.get(..n).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! Bringing files into a set and out of it: hard links for images, copies for what DMTCP may
 //! write again.
 
-use super::checkpoint_set::crc32_of;
 use super::error::SealError;
 use super::manifest::SavedFile;
+use super::sums::crc32_of;
 use crate::durable;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;

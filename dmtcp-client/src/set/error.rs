@@ -1,5 +1,6 @@
 //! Why there is no set, or why a set cannot be trusted.
 
+use super::compatibility::Incompatibility;
 use crate::durable;
 use crate::image::ImageError;
 use dmtcp_proto::UniquePid;
@@ -86,6 +87,15 @@ pub enum SetError {
         /// On disk.
         found: u32,
     },
+    /// The set is as it was, and this host cannot restore it.
+    #[error(transparent)]
+    Incompatible(Box<Incompatibility>),
+}
+
+impl From<Incompatibility> for SetError {
+    fn from(error: Incompatibility) -> Self {
+        Self::Incompatible(Box::new(error))
+    }
 }
 
 /// A round could not be made a set. The sets before it are as they were.

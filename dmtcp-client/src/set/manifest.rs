@@ -1,17 +1,18 @@
 //! What a set is, in `manifest.json`.
 //!
-//! Not here: whether the files are as it says (`checkpoint_set`).
+//! Not here: the file itself (`manifest_file`), and whether the others are as it says
+//! (`checkpoint_set`).
 
-use super::error::SetError;
-use crate::{durable, id_json, os_text};
+use crate::host::HostFingerprint;
+use crate::{id_json, os_text};
 use dmtcp_proto::UniquePid;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// The description of a set. Fields of later releases of the same schema are ignored.
+/// The description of a set. Fields of later releases of the same schema are ignored; what an
+/// earlier schema does not have is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
@@ -33,10 +34,48 @@ pub struct Manifest {
     pub created_unix_ms: u64,
     /// How long sealing took, in milliseconds, up to the writing of this file.
     pub seal_ms: u64,
+    /// How long the parts of the checkpoint took, in order, as far as they were known when the
+    /// set was sealed. Since schema 2.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+    /// The DMTCP release that wrote the images, as it names itself, such as `4.2.0`; `None` if
+    /// it was not told or no image is DMTCP's. Since schema 2.
+    #[serde(default)]
+    pub dmtcp: Option<String>,
+    /// The hosts that the processes ran on, as far as they are known. Since schema 2.
+    #[serde(default)]
+    pub hosts: Vec<HostFingerprint>,
+    /// The number that the set had where it was packed, if it came out of an archive. Since
+    /// schema 2.
+    #[serde(default)]
+    pub packed_as: Option<u64>,
     /// Every image of the round.
     pub images: Vec<SealedImage>,
     /// Bytes of all images and the files saved with them.
     pub total_bytes: u64,
+}
+
+/// A part of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Phase {
+    /// What was done. Up to the barrier of this name, if it is one (`DMT:…`); then `report`: until
+    /// sealing began; `settle`: until nobody wrote the images; `check`: they were linked, read
+    /// and synced.
+    pub name: String,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+}
+
+impl Phase {
+    /// A part with this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, took: Duration) -> Self {
+        Self {
+            name: name.into(),
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// An image of a set.
@@ -103,60 +142,11 @@ pub enum ImageKind {
 }
 
 impl Manifest {
-    /// The newest schema that is written and read here.
-    pub const SCHEMA: u32 = 1;
+    /// The newest schema that is read here, and the one that is written. Older ones are read.
+    pub const SCHEMA: u32 = 2;
 
     /// Name of the file in the set.
     pub const FILE_NAME: &str = "manifest.json";
-
-    pub(super) fn read(set: &Path) -> Result<Self, SetError> {
-        let path = set.join(Self::FILE_NAME);
-        let damaged = |what: String| SetError::Manifest {
-            path: path.clone(),
-            what,
-        };
-        let mut text = Vec::new();
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(SetError::NoManifest {
-                    path: set.to_owned(),
-                });
-            }
-            other => other.map_err(durable::failed("open", &path))?,
-        };
-        file.take(MAX_LEN + 1)
-            .read_to_end(&mut text)
-            .map_err(durable::failed("read", &path))?;
-        if text.len() as u64 > MAX_LEN {
-            return Err(damaged(format!("it has more than {MAX_LEN} bytes")));
-        }
-        let Schema { schema } =
-            serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        if schema > Self::SCHEMA {
-            return Err(SetError::Schema {
-                path,
-                schema,
-                known: Self::SCHEMA,
-            });
-        }
-        let manifest: Self =
-            serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        if let Some(file) = manifest.files().find(|file| !is_inside(file.0)) {
-            return Err(damaged(format!(
-                "{} is not a name within the set",
-                file.0.display()
-            )));
-        }
-        Ok(manifest)
-    }
-
-    pub(super) fn write(&self, set: &Path) -> Result<(), durable::Failed> {
-        let path = set.join(Self::FILE_NAME);
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| durable::failed("encode", &path)(error.into()))?;
-        text.push(b'\n');
-        durable::write_new(&path, |file| file.write_all(&text))
-    }
 
     /// Every file of the set but the manifest: name, size, checksum.
     pub(super) fn files(&self) -> impl Iterator<Item = (&Path, u64, u32)> {
@@ -167,18 +157,3 @@ impl Manifest {
         })
     }
 }
-
-/// Read first: the rest of a later schema need not be understood.
-#[derive(Deserialize)]
-struct Schema {
-    schema: u32,
-}
-
-/// A manifest must not lead out of its set.
-fn is_inside(file: &Path) -> bool {
-    use std::path::Component::Normal;
-    let mut parts = file.components();
-    parts.next().is_some() && file.components().all(|part| matches!(part, Normal(_)))
-}
-
-const MAX_LEN: u64 = 256 << 20;

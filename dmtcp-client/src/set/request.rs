@@ -1,6 +1,8 @@
 //! What is to become a set: a round and its images, as they were reported.
 
 use super::error::SealError;
+use super::manifest::Phase;
+use crate::host::HostFingerprint;
 use dmtcp_proto::UniquePid;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +22,13 @@ pub struct SealRequest {
     pub started: SystemTime,
     /// The set that the computation was restarted from; none by default.
     pub parent: Option<u64>,
+    /// How long the parts of the round took that are over; none by default.
+    pub phases: Vec<Phase>,
+    /// The DMTCP release that wrote the images, as it names itself; not known by default.
+    pub dmtcp: Option<String>,
+    /// The other hosts that processes ran on. This one is added when one ran here: when an image
+    /// reports it, or no host. None by default.
+    pub hosts: Vec<HostFingerprint>,
     /// Every image of the round.
     pub images: Vec<ImageReport>,
     /// When to give up. Everything but the file system's own syncing keeps to it.
@@ -44,6 +53,9 @@ impl SealRequest {
             round,
             started: SystemTime::now(),
             parent: None,
+            phases: Vec::new(),
+            dmtcp: None,
+            hosts: Vec::new(),
             images,
             deadline,
             abandoned: Arc::default(),

@@ -3,15 +3,18 @@
 //! Not here: what is asked for (`request`), who may do so and under which number (`store`), and
 //! waiting for the writers (`settle`).
 
-use super::checkpoint_set::{CheckpointSet, for_each_parallel};
+use super::checkpoint_set::CheckpointSet;
 use super::copy;
 use super::error::SealError;
-use super::manifest::{ImageKind, Manifest, SealedImage};
+use super::latest;
+use super::manifest::{ImageKind, Manifest, Phase, SealedImage};
 use super::names::Entry;
 use super::request::SealRequest;
 use super::settle::{Settled, settle};
+use super::sums::for_each_parallel;
 use super::writers::FileId;
 use crate::durable;
+use crate::host::HostFingerprint;
 use crate::image::{self, Format, ImageError, ImageHeader, Whole};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,7 +47,9 @@ pub(super) fn seal(
 ) -> Result<CheckpointSet, SealError> {
     let begun = Instant::now();
     check_request(request)?;
+    let mut phases = request.phases.clone();
     let settled = settle(request)?;
+    phases.push(Phase::new("settle", begun.elapsed()));
     after(Step::Settled)?;
 
     let partial = Entry::Partial(sequence).path(sets);
@@ -53,10 +58,13 @@ pub(super) fn seal(
         .create(&partial)
         .map_err(durable::failed("create", &partial))?;
     after(Step::DirectoryMade)?;
+    let checking = Instant::now();
     let images = add_images(&partial, &settled, request, begun)?;
+    phases.push(Phase::new("check", checking.elapsed()));
     after(Step::ImagesAdded)?;
 
     let total_bytes = images.iter().map(all_bytes).sum();
+    let is_dmtcp = images.iter().any(|image| image.kind == ImageKind::Dmtcp);
     let manifest = Manifest {
         schema: Manifest::SCHEMA,
         sequence,
@@ -66,6 +74,10 @@ pub(super) fn seal(
         started_unix_ms: unix_ms(request.started),
         created_unix_ms: unix_ms(SystemTime::now()),
         seal_ms: millis(begun.elapsed()),
+        phases,
+        dmtcp: request.dmtcp.clone().filter(|_| is_dmtcp),
+        hosts: known_hosts(request, &images),
+        packed_as: None,
         images,
         total_bytes,
     };
@@ -75,11 +87,30 @@ pub(super) fn seal(
     after(Step::DirectorySynced)?;
 
     request.check_wanted()?;
-    let dir = Entry::Set(sequence).path(sets);
-    fs::rename(&partial, &dir).map_err(durable::failed("promote", &partial))?;
-    after(Step::Renamed)?;
-    durable::sync_dir(sets)?;
+    let dir = promote(sets, sequence, &|| after(Step::Renamed))?;
     Ok(CheckpointSet::new(dir, manifest))
+}
+
+/// Makes a set of the directory aside, which is complete and synced, and gives its new path.
+///
+/// `promoted` is told when the set is there and `latest` does not lead to it yet.
+pub(super) fn promote<E: From<durable::Failed>>(
+    sets: &Path,
+    sequence: u64,
+    promoted: &dyn Fn() -> Result<(), E>,
+) -> Result<PathBuf, E> {
+    let (partial, dir) = (
+        Entry::Partial(sequence).path(sets),
+        Entry::Set(sequence).path(sets),
+    );
+    let latest = latest::prepare(sets, sequence)?;
+    fs::rename(&partial, &dir).map_err(durable::failed("promote", &partial))?;
+    promoted()?;
+    durable::sync_dir(sets)?;
+    if let Some(latest) = latest {
+        latest.switch(sets)?;
+    }
+    Ok(dir)
 }
 
 fn check_request(request: &SealRequest) -> Result<(), SealError> {
@@ -112,6 +143,17 @@ fn final_name(path: &Path) -> OsString {
         _ => path.file_name(),
     };
     name.unwrap_or_default().to_owned()
+}
+
+/// This host, if a process ran on it, and what the caller knows of others.
+fn known_hosts(request: &SealRequest, images: &[SealedImage]) -> Vec<HostFingerprint> {
+    let mut hosts = request.hosts.clone();
+    let this = HostFingerprint::of_this_host();
+    let ran_here = |image: &SealedImage| image.host.is_empty() || image.host == this.name;
+    if images.iter().any(ran_here) && hosts.iter().all(|host| host.name != this.name) {
+        hosts.push(this);
+    }
+    hosts
 }
 
 fn add_images(

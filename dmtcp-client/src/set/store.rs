@@ -1,7 +1,9 @@
 //! The directory of sets: sealing, finding, keeping few.
 
+use super::archive::{self, PackError};
 use super::checkpoint_set::CheckpointSet;
 use super::error::{SealError, SetError};
+use super::latest;
 use super::lock::Lock;
 use super::names::Entry;
 use super::request::SealRequest;
@@ -19,7 +21,7 @@ use std::sync::{Mutex, MutexGuard};
 /// [`list`] and [`CheckpointSet::open`]).
 ///
 /// ```no_run
-/// use dmtcp_client::set::{ImageReport, SealRequest, SetStore};
+/// use dmtcp_client::set::{ImageReport, RetentionPolicy, SealRequest, SetStore};
 /// use std::time::{Duration, Instant};
 /// # let (computation, images) = (dmtcp_proto::UniquePid::NULL, Vec::<ImageReport>::new());
 /// // `computation` and `images` are what the round's workers reported.
@@ -28,7 +30,7 @@ use std::sync::{Mutex, MutexGuard};
 /// let deadline = Instant::now() + Duration::from_secs(60);
 /// let set = store.seal(&SealRequest::new(computation, 1, images, deadline))?;
 /// println!("set {} with {} bytes", set.sequence(), set.total_bytes());
-/// store.prune(3)?;
+/// store.retain(&RetentionPolicy::new().keep_last(3))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub struct SetStore {
     /// The next number; held while a set is sealed, which can take long. Nobody else waits.
     sealing: Mutex<u64>,
     /// Sealed or verified by this store; held while sets are removed.
-    known_good: Mutex<BTreeSet<u64>>,
+    pub(super) known_good: Mutex<BTreeSet<u64>>,
     _lock: Lock,
 }
 
@@ -78,20 +80,51 @@ impl SetStore {
     ///
     /// See [`SealError`]; each names the file it is about, if it is about one.
     pub fn seal(&self, request: &SealRequest) -> Result<CheckpointSet, SealError> {
+        self.make(|sequence| seal::seal(&self.sets, sequence, request, &|_| Ok(())))
+    }
+
+    /// Makes a set of an archive that [`CheckpointSet::pack`] wrote: unpacked aside, verified,
+    /// synced, and promoted with one rename, as the newest set of this store. It gets a number of
+    /// its own; [`Manifest::packed_as`](super::Manifest::packed_as) is the one it had.
+    ///
+    /// Nothing is taken from the archive on trust: names, sizes, order and kinds of its entries
+    /// must be those of the manifest that it begins with; links, devices and names that lead out
+    /// of the set are refused. But a restart runs what is in the images: unpack what you would
+    /// also run. Whether it can be restarted here is
+    /// [`compatible_with`](CheckpointSet::compatible_with)'s to say.
+    ///
+    /// # Errors
+    ///
+    /// See [`PackError`]. The sets before are as they were.
+    pub fn unpack(&self, archive: &Path) -> Result<CheckpointSet, PackError> {
+        self.make(|sequence| {
+            let partial = Entry::Partial(sequence).path(&self.sets);
+            let manifest = archive::unpack(archive, &partial, sequence)?;
+            let dir = seal::promote(&self.sets, sequence, &|| Ok::<(), PackError>(()))?;
+            Ok(CheckpointSet::new(dir, manifest))
+        })
+    }
+
+    /// Gives out the next number, and removes what a failure leaves of it.
+    fn make<E>(
+        &self,
+        set: impl FnOnce(u64) -> Result<CheckpointSet, E>,
+    ) -> Result<CheckpointSet, E> {
         let mut next = lock(&self.sealing);
         let sequence = *next;
         *next = sequence.saturating_add(1);
-        let sealed = seal::seal(&self.sets, sequence, request, &|_| Ok(()));
-        match &sealed {
+        let made = set(sequence);
+        match &made {
             Ok(_) => {
                 lock(&self.known_good).insert(sequence);
             }
-            // The failure of the round is the one to report; `sweep` removes what stays.
-            Err(_) => drop(fs::remove_dir_all(
-                Entry::Partial(sequence).path(&self.sets),
-            )),
+            // The first failure is the one to report; `sweep` removes what stays.
+            Err(_) => {
+                let _ = fs::remove_dir_all(Entry::Partial(sequence).path(&self.sets));
+                let _ = latest::remove_aside(&self.sets);
+            }
         }
-        sealed
+        made
     }
 
     /// All sets, newest first.
@@ -139,53 +172,8 @@ impl SetStore {
         Ok(Newest { set: None, refused })
     }
 
-    /// Removes all but the `keep` newest good sets, and returns the numbers of those removed.
-    ///
-    /// Good are, from the newest that was sealed by this store or verifies, those whose files
-    /// are there in full size. At least that one is kept, also for `keep` 0; so is everything
-    /// newer than it and everything that cannot be read. A set is renamed aside before it is
-    /// deleted: a crash leaves no half of one.
-    ///
-    /// # Errors
-    ///
-    /// [`SetError::Io`].
-    pub fn prune(&self, keep: usize) -> Result<Vec<u64>, SetError> {
-        let mut known_good = lock(&self.known_good);
-        let listing = self.list()?;
-        let mut sets = listing.sets.iter();
-        let Some(newest_good) = sets.find(|set| {
-            let sequence = set.sequence();
-            let known = known_good.contains(&sequence) && set.verify_sizes().is_ok();
-            known || set.verify().is_ok()
-        }) else {
-            return Ok(Vec::new());
-        };
-        known_good.insert(newest_good.sequence());
-        let mut kept = 1;
-        let mut removed = Vec::new();
-        for set in sets {
-            if kept < keep && set.verify_sizes().is_ok() {
-                kept += 1;
-            } else {
-                removed.push(set.sequence());
-            }
-        }
-        for &sequence in &removed {
-            let from = Entry::Set(sequence).path(&self.sets);
-            let to = Entry::Removing(sequence).path(&self.sets);
-            fs::rename(&from, to).map_err(durable::failed("put aside", &from))?;
-            known_good.remove(&sequence);
-        }
-        if !removed.is_empty() {
-            durable::sync_dir(&self.sets)?;
-        }
-        for &sequence in &removed {
-            remove_dir(&Entry::Removing(sequence).path(&self.sets))?;
-        }
-        Ok(removed)
-    }
-
-    /// Removes what crashed attempts to seal or to prune have left, and returns its paths.
+    /// Removes what crashed attempts to seal or to prune have left, and returns its paths. Lets
+    /// `latest` lead to the newest set.
     ///
     /// Safe because this store is the only one for its directory.
     ///
@@ -203,11 +191,15 @@ impl SetStore {
                 removed.push(path);
             }
         }
+        latest::remove_aside(&self.sets)?;
+        if let Some(newest) = self.list()?.sets.first() {
+            latest::point_at(&self.sets, newest.sequence())?;
+        }
         Ok(removed)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
@@ -281,7 +273,7 @@ fn entries(sets: &Path) -> Result<Vec<Entry>, SetError> {
     Ok(entries)
 }
 
-fn remove_dir(path: &Path) -> Result<(), SetError> {
+pub(super) fn remove_dir(path: &Path) -> Result<(), SetError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(durable::failed("remove", path)(error).into())

@@ -1,0 +1,71 @@
+//! Sets that are in use, so that nobody removes them meanwhile.
+//!
+//! A shared lock on the manifest: every process sees it, and the kernel lets go of it when its
+//! holder ends, however it ends.
+
+use super::error::SetError;
+use super::manifest::Manifest;
+use super::writers::FileId;
+use crate::durable;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+/// While it lives, retention leaves the set alone, in this process and in all others.
+///
+/// It does not keep the set from being changed otherwise, and file systems without locks ignore
+/// it.
+#[derive(Debug)]
+pub struct SetHold {
+    _held: Flock<File>,
+}
+
+impl SetHold {
+    /// Waits for nothing: whoever removes sets has the lock only for an instant, behind which the
+    /// set is gone.
+    pub(super) fn take(set: &Path) -> Result<Self, SetError> {
+        match lock(set, FlockArg::LockSharedNonblock)? {
+            Some(held) => Ok(Self { _held: held }),
+            None => Err(gone(set)),
+        }
+    }
+}
+
+/// The set is held by nobody and can be removed, as long as this lives.
+#[derive(Debug)]
+pub(super) struct Unheld {
+    _held: Flock<File>,
+}
+
+impl Unheld {
+    /// `None` if somebody holds the set.
+    pub(super) fn claim(set: &Path) -> Result<Option<Self>, SetError> {
+        let held = lock(set, FlockArg::LockExclusiveNonblock)?;
+        Ok(held.map(|held| Self { _held: held }))
+    }
+}
+
+fn lock(set: &Path, how: FlockArg) -> Result<Option<Flock<File>>, SetError> {
+    let path = set.join(Manifest::FILE_NAME);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone(set)),
+        other => other.map_err(durable::failed("open", &path))?,
+    };
+    let id = |metadata: io::Result<fs::Metadata>| metadata.map(|metadata| FileId::of(&metadata));
+    let opened = id(file.metadata()).map_err(durable::failed("look at", &path))?;
+    match Flock::lock(file, how) {
+        // It may have been put aside before it was locked.
+        Ok(held) if id(fs::metadata(&path)).is_ok_and(|now| now == opened) => Ok(Some(held)),
+        Ok(_) => Err(gone(set)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(durable::failed("lock", &path)(io::Error::from(errno)).into()),
+    }
+}
+
+fn gone(set: &Path) -> SetError {
+    SetError::NoManifest {
+        path: set.to_owned(),
+    }
+}
