@@ -813,3 +813,25 @@ fn no_round_begins_before_all_launched_programs_have_joined() {
         assert!(first.order(&mut world).peers == 3);
     });
 }
+
+/// Found by the fuzzer: it was ordered alone, in the generation before, and its end was not noticed.
+#[test]
+fn a_child_forked_before_the_order_is_ordered_with_the_others() {
+    for_each_dialect(|dialect| {
+        let mut world = World::with(CoordinatorConfig::default());
+        let mut workers = vec![Worker::launch(&mut world, dialect)];
+        checkpoint(&mut world);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        resume_all(&mut world, &mut workers);
+        let id = checkpoint(&mut world);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let told = child.take(&mut world);
+        assert_eq!(told.len(), 1, "accepted and no more: {told:?}");
+        world.hang_up(child.conn);
+        world.wait(Duration::from_secs(1));
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(1, 2));
+    });
+}

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::lockstep::last_to_join;
 use super::roster::{Part, Worker};
+use super::round::Round;
 use super::worker::MAX_PATH;
 use super::{CoordinatorCore, Restart, Role};
 use crate::coordinator::event::Event;
@@ -317,9 +318,11 @@ impl CoordinatorCore {
         self.reset_due();
     }
 
-    /// A worker that joined while a round is open is told to take part.
+    /// A worker that joined while a round is under way is told to take part. If the others have
+    /// not been told yet, it is told with them.
     fn join_round(&mut self, conn: ConnId) {
-        let Some(round) = self.round.as_mut().filter(|round| !round.is_sealing()) else {
+        let under_way = |round: &&mut Round| !round.is_sealing() && !round.is_asked();
+        let Some(round) = self.round.as_mut().filter(under_way) else {
             return;
         };
         let then_exit = round.then_exit;
