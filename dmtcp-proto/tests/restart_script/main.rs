@@ -4,6 +4,8 @@ mod arbitrary;
 mod ours;
 #[cfg(unix)]
 mod run;
+#[cfg(unix)]
+mod stage;
 mod stock;
 
 use dmtcp_proto::{Interval, RemoteShell, RestartHost, RestartScript};
