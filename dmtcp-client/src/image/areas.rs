@@ -1,13 +1,25 @@
-//! Walking the memory areas of a DMTCP image (3.0 and later) to their end marker.
+//! Walking the memory areas of a DMTCP image to their end marker.
 //!
 //! A pure state machine: it is fed bytes, or told that bytes were skipped. Not here: where the
 //! bytes come from (`whole`) and what the memory is.
 
 use super::fields::Fields;
 
+/// How the records before the memory are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AreaForm {
+    /// 2.4: a bit of the protection says that the memory is all zeros and not in the image.
+    V2_4,
+    /// 2.5 and 2.6: a field of properties says so.
+    V2_5,
+    /// 3.0 and later: a file's size stands in front of the properties.
+    V3,
+}
+
 /// Where a walk through the areas stands.
 #[derive(Debug)]
 pub(super) struct AreaWalk {
+    form: AreaForm,
     /// Offset in the content.
     at: u64,
     areas: u64,
@@ -30,8 +42,9 @@ pub(super) enum Fault {
 
 impl AreaWalk {
     /// Begins at the first area record, `at` bytes into the content.
-    pub(super) fn new(at: u64) -> Self {
+    pub(super) fn new(form: AreaForm, at: u64) -> Self {
         Self {
+            form,
             at,
             areas: 0,
             state: State::Record {
@@ -117,7 +130,8 @@ impl AreaWalk {
             return Ok(());
         };
         let at = self.at - RECORD_LEN as u64;
-        let data = Record::read(seen).and_then(|record| record.data_len());
+        let form = self.form;
+        let data = Record::read(form, seen).and_then(|record| record.data_len(form));
         match data {
             Some(DataLen::EndMarker) => self.state = State::Done,
             Some(DataLen::Bytes(len)) => {
@@ -165,14 +179,22 @@ enum DataLen {
 }
 
 impl Record {
-    fn read(record: &[u8]) -> Option<Self> {
+    fn read(form: AreaForm, record: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(record, 0);
         let address = fields.u64()?;
         let end = fields.u64()?;
         let size = fields.u64()?;
-        let mut tail = Fields::new(record, FILE_SIZE_AT);
-        let file_size = i64::from_le_bytes(tail.u64()?.to_le_bytes());
-        let properties = tail.u64()?;
+        let _offset = fields.u64()?;
+        let protection = fields.u64()?;
+        let mut tail = Fields::new(record, TAIL_AT);
+        let file_size = match form {
+            AreaForm::V3 => i64::from_le_bytes(tail.u64()?.to_le_bytes()),
+            AreaForm::V2_4 | AreaForm::V2_5 => 0,
+        };
+        let properties = match form {
+            AreaForm::V2_4 => u64::from(protection & PROTECTION_ZERO_PAGES != 0) * ZERO_PAGES,
+            AreaForm::V2_5 | AreaForm::V3 => tail.u64()?,
+        };
         let named_by_path = tail.take(1)? == b"/";
         Some(Self {
             address,
@@ -185,11 +207,13 @@ impl Record {
     }
 
     /// `None` for a record that no release writes.
-    fn data_len(&self) -> Option<DataLen> {
+    fn data_len(&self, form: AreaForm) -> Option<DataLen> {
         if self.address == 0 && self.size == u64::MAX {
             return Some(DataLen::EndMarker);
         }
-        if self.address.checked_add(self.size) != Some(self.end) {
+        let end = self.address.checked_add(self.size)?;
+        // 2.x writes pieces of an area with the end of the whole.
+        if end > self.end || end < self.end && form == AreaForm::V3 {
             return None;
         }
         if self.properties & (ZERO_PAGES | PARENT_RECORD) != 0 {
@@ -207,6 +231,9 @@ impl Record {
 
 /// A record is one page; most of it is the name and padding.
 const RECORD_LEN: usize = 4096;
-const FILE_SIZE_AT: usize = 72;
+/// What differs between the forms begins here.
+const TAIL_AT: usize = 72;
 const ZERO_PAGES: u64 = 1;
+/// Up to 2.6.0: program text that is not in the image.
 const PARENT_RECORD: u64 = 2;
+const PROTECTION_ZERO_PAGES: u64 = 16;

@@ -10,8 +10,7 @@
 //!
 //! | [`Format`] | Written by | Header read | Whole-check |
 //! |---|---|---|---|
-//! | `V2` | DMTCP 2.4 to 2.6 | yes | no ([`ImageError::Unsupported`]) |
-//! | `V2` | DMTCP 3.0 to 3.2 | yes | yes |
+//! | `V2` | DMTCP 2.4 to 3.2 | yes | yes |
 //! | `V4` | DMTCP 4.0 and later | yes | yes |
 //! | `Native` | [`native::write()`] | yes | yes, with its own checksum |
 

@@ -2,6 +2,7 @@
 //!
 //! Not here: whether the content is complete (`whole`).
 
+use super::areas::AreaForm;
 use super::error::ImageError;
 use super::header::ImageHeader;
 use super::{native, v2, v4};
@@ -144,7 +145,7 @@ struct DeadlinePassed {
 pub(super) struct Start {
     pub(super) header: ImageHeader,
     pub(super) areas_at: u64,
-    pub(super) known_areas: bool,
+    pub(super) areas: AreaForm,
 }
 
 /// Reads the (decompressed) content up to its first memory area.
@@ -161,7 +162,7 @@ pub(super) fn read_start(content: &mut impl Read, path: &Path) -> Result<Start, 
         return Ok(Start {
             header,
             areas_at: pages.len() as u64,
-            known_areas: true,
+            areas: AreaForm::V3,
         });
     }
     if pages.starts_with(v2::SIGNATURE) {
@@ -256,7 +257,7 @@ fn read_v2(content: &mut impl Read, path: &Path, mut pages: Vec<u8>) -> Result<S
             return Ok(Start {
                 header: parsed.header,
                 areas_at: pages.len() as u64,
-                known_areas: parsed.known_areas,
+                areas: parsed.areas,
             });
         }
     }

@@ -3,6 +3,7 @@
 //! The layouts are data ([`LAYOUTS`]), tried newest first; the one that ends exactly at its end
 //! tag, one page or less before the `MTCP_HEADER` page, is the right one.
 
+use super::areas::AreaForm;
 use super::fields::Fields;
 use super::header::{Format, ImageHeader};
 use dmtcp_proto::UniquePid;
@@ -30,8 +31,8 @@ pub(super) const MAX_TRIES: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) header: ImageHeader,
-    /// Whether the memory areas are laid out as in 3.0 to 4.x.
-    pub(super) known_areas: bool,
+    /// How its memory areas are laid out.
+    pub(super) areas: AreaForm,
 }
 
 /// Reads the pages before the `MTCP_HEADER` page; `None` if no layout fits.
@@ -43,7 +44,7 @@ pub(super) fn parse(pages: &[u8]) -> Option<Parsed> {
         let padding = pages.len().checked_sub(fields.at())?;
         (1..=PAGE).contains(&padding).then_some(Parsed {
             header,
-            known_areas: layout.key_value_map,
+            areas: layout.areas(),
         })
     })
 }
@@ -61,6 +62,16 @@ struct Layout {
     stack_end: bool,
     /// 3.x keeps keys and values; 2.x keeps child processes.
     key_value_map: bool,
+}
+
+impl Layout {
+    fn areas(&self) -> AreaForm {
+        match (self.key_value_map, self.self_exe) {
+            (true, _) => AreaForm::V3,
+            (false, true) => AreaForm::V2_5,
+            (false, false) => AreaForm::V2_4,
+        }
+    }
 }
 
 /// 2.4.0; the later ones add to it.

@@ -85,7 +85,7 @@ fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageError> {
 
 /// Reads all of the content; reading to its end also checks the gzip trailer.
 fn walk(start: &Start, content: &mut impl Read, path: &Path) -> Result<(), ImageError> {
-    let mut walk = begin(start, path)?;
+    let mut walk = AreaWalk::new(start.areas, start.areas_at);
     let mut block = vec![0; BLOCK];
     loop {
         match content.read(&mut block) {
@@ -104,7 +104,7 @@ fn walk(start: &Start, content: &mut impl Read, path: &Path) -> Result<(), Image
 
 /// Reads the area records and passes over the memory between them.
 fn hop(start: &Start, file: &File, len: u64, path: &Path) -> Result<(), ImageError> {
-    let mut walk = begin(start, path)?;
+    let mut walk = AreaWalk::new(start.areas, start.areas_at);
     let mut record = vec![0; 4096];
     loop {
         let memory = walk.skippable();
@@ -126,16 +126,6 @@ fn hop(start: &Start, file: &File, len: u64, path: &Path) -> Result<(), ImageErr
             .map_err(|fault| fault_in(path, fault))?;
     }
     walk.finish().map_err(|fault| fault_in(path, fault))
-}
-
-fn begin(start: &Start, path: &Path) -> Result<AreaWalk, ImageError> {
-    if !start.known_areas {
-        return Err(ImageError::Unsupported {
-            path: path.to_owned(),
-            what: "whether an image of DMTCP 2.x is complete cannot be told".to_owned(),
-        });
-    }
-    Ok(AreaWalk::new(start.areas_at))
 }
 
 fn end_of_gzip(
