@@ -37,9 +37,12 @@ pub(super) fn write(dump: &Dump<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result 
         rows(f, place.at, bytes, place.name, &meaning)?;
     }
     let mut left = &dump.frame.payload[..];
-    for (name, text) in dump.pieces() {
-        // The NUL behind a text is shown with it.
-        let (bytes, rest) = left.split_at(left.len().min(text.len() + 1));
+    let pieces = dump.pieces();
+    // The NUL behind a text is shown with it; keys and values of 2.x have none.
+    let all: usize = pieces.iter().map(|(_, bytes)| bytes.len()).sum();
+    let nul = usize::from(all < left.len());
+    for (name, bytes) in pieces {
+        let (bytes, rest) = left.split_at(left.len().min(bytes.len() + nul));
         rows(f, end, bytes, name, "")?;
         end += bytes.len();
         left = rest;

@@ -218,7 +218,7 @@ impl<'a> Dump<'a> {
 
     /// The payload in pieces, each with its name and without the NUL behind it.
     fn pieces(&self) -> Vec<(&'static str, Bytes)> {
-        uses::pieces(self.kind(), &self.frame.payload)
+        uses::pieces(self.kind(), self.frame)
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::kind::Kind;
 use crate::phase::Phase;
+use crate::wire::Frame;
 
 /// The names of the header fields that a kind uses; `None`: not listed here.
 pub(super) fn header_fields(kind: Kind) -> Option<&'static [&'static str]> {
@@ -21,15 +22,15 @@ pub(super) fn header_fields(kind: Kind) -> Option<&'static [&'static str]> {
         Kind::DoCheckpoint | Kind::BarrierReleased => &["peers", "then_exit"],
         Kind::Do(_) => &["peers"],
         Kind::UpdateLogging => &["log_mask"],
+        Kind::Barrier => &["name"],
+        Kind::KeyValueRequest => &["name", "key_value_code", "key_len", "value_len"],
+        Kind::KeyValueResponse => &["key_value_code", "value_len"],
         Kind::NameServiceRegister | Kind::NameServiceRegisterSync => {
             &["name", "key_len", "value_len"]
         }
         Kind::NameServiceQuery => &["name", "key_len"],
         Kind::NameServiceUniqueIdQuery => &["name", "key_len", "value_len", "unique_id_offset"],
         Kind::NameServiceAnswer | Kind::NameServiceUniqueId => &["value_len"],
-        Kind::Barrier => &["name"],
-        Kind::KeyValueRequest => &["name", "key_value_code", "key_len", "value_len"],
-        Kind::KeyValueResponse => &["key_value_code", "value_len"],
         Kind::NameServiceWorker
         | Kind::RejectNotRestarting
         | Kind::RejectWrongComputation
@@ -43,11 +44,11 @@ pub(super) fn header_fields(kind: Kind) -> Option<&'static [&'static str]> {
         | Kind::GlobalCheckpointDirFailed
         | Kind::CheckpointFile
         | Kind::UniqueCheckpointFile
+        | Kind::WorkerResuming
         | Kind::Ok
         | Kind::NameServiceRegistered
-        | Kind::WorkerResuming
         | Kind::KillPeer => &[],
-        _ => return None,
+        Kind::Null | Kind::Unknown(_) => return None,
     })
 }
 
@@ -56,8 +57,8 @@ fn texts(kind: Kind, count: usize) -> &'static [&'static str] {
     match (kind, count) {
         (Kind::NewWorker | Kind::RestartWorker, 2) => &["host", "program"],
         (Kind::ProcessAfterExec, 1) => &["program"],
-        (Kind::CheckpointDir | Kind::SetCheckpointDir | Kind::SetGlobalCheckpointDir, 1)
-        | (Kind::Do(Phase::Suspend), 1) => &["directory"],
+        (Kind::CheckpointDir | Kind::SetCheckpointDir, 1) => &["directory"],
+        (Kind::SetGlobalCheckpointDir | Kind::Do(Phase::Suspend), 1) => &["directory"],
         (Kind::CheckpointFile | Kind::UniqueCheckpointFile, 3) => &["path", "shell", "host"],
         (Kind::CheckpointFile | Kind::UniqueCheckpointFile, 2) => &["path", "host"],
         (Kind::BarrierReleased, 1) => &["barrier"],
@@ -67,14 +68,29 @@ fn texts(kind: Kind, count: usize) -> &'static [&'static str] {
     }
 }
 
-/// A payload in pieces, in their order and without the NUL behind each; one piece where it does
-/// not have the form of its kind.
-pub(super) fn pieces(kind: Option<Kind>, payload: &Bytes) -> Vec<(&'static str, Bytes)> {
+/// A payload in pieces, in their order and without the NUL behind each text; one piece where it
+/// does not have the form of its kind.
+pub(super) fn pieces(kind: Option<Kind>, frame: &Frame) -> Vec<(&'static str, Bytes)> {
+    let payload = &frame.payload;
     if payload.is_empty() {
         return Vec::new();
     }
-    if kind == Some(Kind::UserResult) {
-        return vec![("text", payload.clone())];
+    let key_len = usize::try_from(frame.header.key_len).unwrap_or(usize::MAX);
+    match kind {
+        Some(Kind::UserResult) => return vec![("text", payload.clone())],
+        Some(Kind::NameServiceAnswer | Kind::NameServiceUniqueId) => {
+            return vec![("value", payload.clone())];
+        }
+        Some(Kind::NameServiceQuery | Kind::NameServiceUniqueIdQuery) => {
+            return vec![("key", payload.clone())];
+        }
+        Some(Kind::NameServiceRegister | Kind::NameServiceRegisterSync)
+            if key_len < payload.len() =>
+        {
+            let (key, value) = (payload.slice(..key_len), payload.slice(key_len..));
+            return vec![("key", key), ("value", value)];
+        }
+        _ => {}
     }
     let nuls = payload.iter().filter(|&&byte| byte == 0).count();
     let names = kind.map_or(&[][..], |kind| texts(kind, nuls));
@@ -111,12 +127,15 @@ mod tests {
 
     #[test]
     fn a_payload_of_another_form_stays_in_one_piece() {
-        let payload = |bytes: &'static [u8]| Bytes::from_static(bytes);
+        let frame = |bytes: &'static [u8]| Frame {
+            payload: Bytes::from_static(bytes),
+            ..Frame::default()
+        };
         for bytes in [&b"host"[..], b"host\0", b"host\0program", b"a\0b\0c\0"] {
-            let pieces = pieces(Some(Kind::NewWorker), &payload(bytes));
-            assert_eq!(pieces, [("data", payload(bytes))], "{bytes:?}");
+            let pieces = pieces(Some(Kind::NewWorker), &frame(bytes));
+            assert_eq!(pieces, [("data", bytes.into())], "{bytes:?}");
         }
-        let pieces = pieces(Some(Kind::CheckpointFile), &payload(b"p\0\0h\0"));
+        let pieces = pieces(Some(Kind::CheckpointFile), &frame(b"p\0\0h\0"));
         let texts = [("path", "p"), ("shell", ""), ("host", "h")];
         assert_eq!(pieces, texts.map(|(name, text)| (name, Bytes::from(text))));
     }

@@ -64,7 +64,7 @@ connections through it: workers that are connected through it end then.
   --record FILE     write all bytes to a new file, as JSON lines (event \"data\")
   --read FILE       decode such a file, the output of --format json, or a file of
                     captured frames
-  --dialect D       V3 or V5: do not guess
+  --dialect D       V2_4, V2_5, V2_6, V3 or V5: do not guess
   --max-payload N   frames with more are shown as raw bytes    (default: 1048576)
   --listen ADDR     IP:PORT                                    (default: 127.0.0.1:0)
   --port-file FILE  write the port there once it listens
@@ -186,6 +186,13 @@ mod tests {
         let read = Request::Read(Options::new(), "f".into());
         assert_eq!(parsed("--read f"), Ok(read));
         assert_eq!(parsed("a:1 --help"), Ok(Request::Help));
+    }
+
+    #[test]
+    fn every_dialect_has_a_name() {
+        for dialect in Dialect::ALL {
+            assert!(USAGE.contains(&format!("{dialect:?}")), "{dialect:?}");
+        }
     }
 
     #[test]

@@ -207,6 +207,12 @@ fn only_clients_send(kind: Kind) -> bool {
             | Kind::Barrier
             | Kind::WorkerResuming
             | Kind::KeyValueRequest
+            | Kind::SetGlobalCheckpointDir
+            | Kind::Ok
+            | Kind::NameServiceRegister
+            | Kind::NameServiceRegisterSync
+            | Kind::NameServiceQuery
+            | Kind::NameServiceUniqueIdQuery
             | Kind::Unknown(_)
     )
 }
@@ -218,11 +224,16 @@ mod tests {
     use dmtcp_proto::encode;
 
     fn frame(kind: u32, payload: &'static [u8]) -> Vec<u8> {
+        frame_of(Dialect::V3, kind, payload)
+    }
+
+    /// Dialects with the same header write the same bytes.
+    fn frame_of(dialect: Dialect, kind: u32, payload: &'static [u8]) -> Vec<u8> {
         let mut frame = Frame::default();
         frame.header.kind = kind;
         frame.payload = Bytes::from_static(payload);
         let mut bytes = BytesMut::new();
-        encode(Dialect::V3, &frame, &mut bytes).unwrap();
+        encode(dialect, &frame, &mut bytes).unwrap();
         bytes.to_vec()
     }
 
@@ -250,6 +261,25 @@ mod tests {
         let second = frame(10, b"program\0");
         assert_eq!(shown(talk.take(ToCoordinator, &second)), ["V5 10"]);
         assert_eq!(shown(talk.take(ToClient, &frame(18, b""))), ["V5 18"]);
+    }
+
+    #[test]
+    fn the_two_with_144_bytes_are_told_apart_by_what_only_one_says() {
+        let frame = |kind, payload| frame_of(Dialect::V2_5, kind, payload);
+        let mut talk = conversation();
+        let hello = talk.take(ToCoordinator, &frame(1, b""));
+        assert_eq!(shown(hello), ["V2_5|V2_6 1"]);
+        assert_eq!(shown(talk.take(ToClient, &frame(4, b""))), ["V2_5|V2_6 4"]);
+        let started = frame(9, b"program\0");
+        assert_eq!(shown(talk.take(ToCoordinator, &started)), ["V2_5|V2_6 9"]);
+        assert_eq!(
+            shown(talk.take(ToCoordinator, &frame(37, b""))),
+            ["V2_6 37"]
+        );
+        assert_eq!(shown(talk.take(ToClient, &frame(23, b""))), ["V2_6 23"]);
+        let mut old = conversation();
+        let hello = old.take(ToCoordinator, &frame_of(Dialect::V2_4, 1, b""));
+        assert_eq!(shown(hello), ["V2_4 1"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn worker(trace: &Trace, dialect: Dialect) -> Child {
 #[test]
 fn a_native_worker_is_checkpointed_through_the_trace() {
     let server = Server::start().unwrap();
-    for dialect in [Dialect::V3, Dialect::V5] {
+    for &dialect in Dialect::ALL {
         let computation = server.open(ComputationConfig::default()).unwrap();
         let trace = Trace::start(computation.addr(), &["--format", "json"]);
         let worker = worker(&trace, dialect);
@@ -45,6 +45,8 @@ fn a_native_worker_is_checkpointed_through_the_trace() {
         coordinator.checkpoint(LONG).unwrap();
         let images = fs::read_dir(trace.dir.path().join("images")).unwrap();
         assert_eq!(images.count(), 1);
+        // The round goes on behind the last image, in 2.x for some phases.
+        computation.wait_until_running(Some(1), LONG).unwrap();
         coordinator.kill_workers().unwrap();
         worker.wait(LONG).unwrap();
         eventually("the worker's end", || {
@@ -60,27 +62,49 @@ fn a_native_worker_is_checkpointed_through_the_trace() {
         assert_eq!(seen[0]["coordinator"], computation.addr().to_string());
         let worker = frames(&seen, 1);
         let of_dialect = |text: &str| text.replace("V?", &format!("{dialect:?}"));
-        assert_eq!(worker[0], "c2s V3|V5 NewWorker");
-        assert_eq!(worker[1], "s2c V3|V5 Accept");
+        // Those with the same header have the same beginning.
+        let same_header = |other: &&Dialect| other.header_len() == dialect.header_len();
+        let open: Vec<String> = Dialect::ALL
+            .iter()
+            .filter(same_header)
+            .map(|dialect| format!("{dialect:?}"))
+            .collect();
+        let open = open.join("|");
+        assert_eq!(worker[0], format!("c2s {open} NewWorker"));
+        assert_eq!(worker[1], format!("s2c {open} Accept"));
         let rest: Vec<&String> = worker[2..].iter().collect();
-        let round = [
-            "c2s V? ProcessAfterExec",
-            "s2c V? DoCheckpoint",
-            "c2s V? Barrier",
-            "s2c V? BarrierReleased",
-            "c2s V? CheckpointFile",
-            "c2s V? WorkerResuming",
-            "s2c V? KillPeer",
-        ];
+        let in_lockstep = !dialect.phases().is_empty();
+        let round: &[&str] = match in_lockstep {
+            true => &[
+                "s2c V? Do(Suspend)",
+                "c2s V? Ok",
+                "s2c V? Do(Checkpoint)",
+                "c2s V? CheckpointFile",
+                "s2c V? Do(Resume)",
+                "s2c V? KillPeer",
+            ],
+            false => &[
+                "c2s V? ProcessAfterExec",
+                "s2c V? DoCheckpoint",
+                "c2s V? Barrier",
+                "s2c V? BarrierReleased",
+                "c2s V? CheckpointFile",
+                "c2s V? WorkerResuming",
+                "s2c V? KillPeer",
+            ],
+        };
         let mut order = rest.iter();
-        for step in round.map(of_dialect) {
+        for step in round.iter().copied().map(of_dialect) {
             assert!(order.any(|frame| **frame == step), "{step}: {rest:?}");
         }
+        // Commands of those with 144 bytes are the same.
+        let of_tool = |text: &str| match dialect.header_len() {
+            144 => text.replace("V?", &open),
+            _ => of_dialect(text),
+        };
         let tool = frames(&seen, 2);
-        assert_eq!(
-            tool,
-            ["c2s V? UserCommand", "s2c V? UserResult"].map(of_dialect)
-        );
+        let command = ["c2s V? UserCommand", "s2c V? UserResult"];
+        assert_eq!(tool, command.map(of_tool));
         let status = seen
             .iter()
             .find(|object| object["connection"] == 2 && object["kind"] == "UserResult")
@@ -99,17 +123,19 @@ fn a_native_worker_is_checkpointed_through_the_trace() {
         let count = |object: &&serde_json::Value| object["event"] == "frame";
         let in_lines = lines.matches(" from=").count();
         assert_eq!(in_lines, seen.iter().filter(count).count());
-        let barrier = lines
-            .lines()
-            .find(|line| line.contains(" Barrier "))
-            .unwrap();
-        assert!(barrier.contains("#1 > "), "{barrier}");
-        assert!(barrier.ends_with("name=\"DMT:SUSPEND\""), "{barrier}");
         let hex = trace.replay(&["--format", "hex"]);
-        assert!(
-            hex.contains("     16  44 4d 54 3a 53 55 53 50 45 4e 44 00 "),
-            "{hex}"
-        );
+        if in_lockstep {
+            assert!(lines.contains(" Ok SUSPENDED from="), "{lines}");
+            let row = "      0  44 4d 54 43 50 5f 43 4b 50 54 5f 56 30 0a 00";
+            assert!(hex.contains(row), "{hex}");
+        } else {
+            let barrier = lines.lines().find(|line| line.contains(" Barrier "));
+            let barrier = barrier.unwrap();
+            assert!(barrier.contains("#1 > "), "{barrier}");
+            assert!(barrier.ends_with("name=\"DMT:SUSPEND\""), "{barrier}");
+            let row = "     16  44 4d 54 3a 53 55 53 50 45 4e 44 00 ";
+            assert!(hex.contains(row), "{hex}");
+        }
         // What was printed as JSON is a recording itself.
         fs::write(trace.dir.path().join("recording"), &out).unwrap();
         assert_eq!(trace.replay(&["--format", "json"]), out);
@@ -146,21 +172,22 @@ fn two_dialects_at_a_time_and_garbage_beside_them() {
 
 #[test]
 fn captured_frames_are_read_as_well() {
-    let vectors = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../dmtcp-proto/vectors/v5.jsonl"
-    );
-    let mut command = Command::new(example("trace"));
-    let output = command
-        .args(["--dialect", "v5", "--read", vectors])
-        .output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let count = fs::read_to_string(vectors).unwrap().lines().count();
-    assert_eq!(text.matches(" from=").count(), count, "{text}");
-    assert!(!text.contains(" raw "), "{text}");
-    assert!(text.contains("opened by c-c2s-WORKER_RESUMING"), "{text}");
+    for dialect in Dialect::ALL {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../dmtcp-proto/vectors");
+        let word = format!("{dialect:?}").to_lowercase();
+        let vectors = format!("{folder}/{word}.jsonl");
+        let mut command = Command::new(example("trace"));
+        let output = command
+            .args(["--dialect", &word, "--read", &vectors])
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let count = fs::read_to_string(vectors).unwrap().lines().count();
+        assert_eq!(text.matches(" from=").count(), count, "{text}");
+        assert!(!text.contains(" raw "), "{text}");
+        assert!(text.contains("-c2s-NEW_WORKER"), "{text}");
+    }
 }
 
 #[test]
