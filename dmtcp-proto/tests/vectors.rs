@@ -42,9 +42,9 @@ fn none_is_missing() {
     assert_eq!(
         counts.collect::<Vec<_>>(),
         [
-            (Dialect::V2_4, 51),
-            (Dialect::V2_5, 57),
-            (Dialect::V2_6, 61),
+            (Dialect::V2_4, 64),
+            (Dialect::V2_5, 73),
+            (Dialect::V2_6, 76),
             (Dialect::V3, 128),
             (Dialect::V5, 130),
         ]
@@ -52,7 +52,7 @@ fn none_is_missing() {
     assert_eq!(captures::probes().len(), 3);
     let all = captures::all().into_iter().chain(captures::probes());
     let names: BTreeSet<String> = all.map(|capture| capture.name).collect();
-    assert_eq!(names.len(), 430, "one stands twice");
+    assert_eq!(names.len(), 474, "one stands twice");
 }
 
 #[test]
@@ -189,6 +189,7 @@ fn upstream_name(dialect: Dialect, kind: &str) -> &str {
         "SetCheckpointDir" => "UPDATE_CKPT_DIR",
         "GlobalCheckpointDirFailed" => "UPDATE_GLOBAL_CKPT_DIR_FAIL",
         "CheckpointFile" => "CKPT_FILENAME",
+        "UniqueCheckpointFile" => "UNIQUE_CKPT_FILENAME",
         "UserCommand" => "USER_CMD",
         "UserResult" => "USER_CMD_RESULT",
         "DoCheckpoint" => "DO_CHECKPOINT",
@@ -219,8 +220,8 @@ fn upstream_name(dialect: Dialect, kind: &str) -> &str {
     }
 }
 
-/// The bytes without what the sidecar calls residue, and without two fields that stock coordinators
-/// of 3.0.0 and later fill and nobody reads.
+/// The bytes without what the sidecar calls residue, without two fields that stock coordinators
+/// fill and nobody reads, and of several ways to say the same the one we use.
 fn what_is_said(capture: &Capture) -> Vec<u8> {
     let mut bytes = capture.bytes.clone();
     for field in capture.sidecar["garbage_fields"].as_array().unwrap() {
@@ -229,14 +230,27 @@ fn what_is_said(capture: &Capture) -> Vec<u8> {
         let place: std::ops::RangeInclusive<usize> = from.parse().unwrap()..=to.parse().unwrap();
         bytes[place].fill(0);
     }
-    if capture.dialect.header_len() == 208 {
-        match capture.kind().as_str() {
-            // The number of workers that were told.
-            "kill-peer" => bytes[168..172].fill(0),
-            // The virtual pid that it would have had.
-            "reject-not-running" => bytes[152..156].fill(0xff),
-            _ => {}
+    let header_len = capture.dialect.header_len();
+    match capture.kind().as_str() {
+        // The virtual pid that it would have had.
+        "reject-not-running" | "reject-wrong-comp" => {
+            let at = if header_len == 208 { 152 } else { 80 };
+            bytes[at..at + 4].fill(0xff);
         }
+        // The number of workers that were told.
+        "kill-peer" if header_len == 208 => bytes[168..172].fill(0),
+        // A command has several letters, of which we send the first.
+        "user-cmd" if header_len == 208 => {
+            let dialect = capture.dialect;
+            let ours = dialect.verb_number(dialect.verb(u32::from(bytes[176])));
+            bytes[176..180].copy_from_slice(&ours.unwrap().to_le_bytes());
+        }
+        // Who gives no names has empty ones.
+        "new-worker" if bytes.len() == 208 => {
+            bytes[92] = 2;
+            bytes.extend(b"\0\0");
+        }
+        _ => {}
     }
     bytes
 }
