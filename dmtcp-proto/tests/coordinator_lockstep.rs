@@ -174,6 +174,33 @@ fn a_child_forked_in_a_round_walks_through_it() {
     });
 }
 
+/// Seen with 2.6.0: a child whose order comes before it has told who it is never answers.
+#[test]
+fn a_round_waits_for_a_fork_to_end() {
+    for_each_lockstep_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 1);
+        // Known to be one of 2.5 or 2.6 by its parent.
+        let mut child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        child.take(&mut world);
+        let id = checkpoint(&mut world, AfterCheckpoint::ReplyWhenDone);
+        world.wait(Duration::from_secs(1));
+        assert!(workers[0].take(&mut world).is_empty());
+        child.state = WorkerState::Running;
+        child.say(&mut world, Body::ProcessAfterFork { real_pid: 5 });
+        workers.push(child);
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        assert_eq!(world.reply(id), done(2, 1));
+
+        resume_all(&mut world, &mut workers);
+        let silent = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        silent.take(&mut world);
+        checkpoint(&mut world, AfterCheckpoint::ReplyAtOnce);
+        world.wait(Duration::from_secs(6));
+        silent.order(&mut world);
+    });
+}
+
 /// The stock coordinator ends here, or turns the program away.
 #[test]
 fn a_program_launched_in_a_round_waits_for_its_end() {

@@ -251,6 +251,8 @@ impl CoordinatorCore {
         worker.passed = self.barriers.count();
         if restarts {
             worker.passed = 0;
+        } else if state == WorkerState::Running {
+            worker.forked_at = Some(self.now);
         }
         let info = worker.info();
         self.set_role(conn, Role::Worker);

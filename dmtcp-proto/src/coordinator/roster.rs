@@ -11,6 +11,7 @@ use crate::message::Hello;
 use crate::name::Name;
 use crate::state::WorkerState;
 use crate::text::Text;
+use crate::time::Instant;
 
 /// One connected worker.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Worker {
     pub(super) waiting: bool,
     /// What the running round expects of it.
     pub(super) part: Part,
+    /// Since when its parent is in the middle of forking it.
+    pub(super) forked_at: Option<Instant>,
 }
 
 /// A worker's part in the running round.
@@ -65,6 +68,7 @@ impl Worker {
             passed: 0,
             waiting: false,
             part: Part::None,
+            forked_at: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::commands::Asker;
 use super::config::CoordinatorConfig;
@@ -14,6 +15,9 @@ use crate::ids::{ConnId, UniquePid};
 use crate::state::WorkerState;
 use crate::text::Text;
 use crate::time::Instant;
+
+/// How long a fork may hold up a round of 2.x.
+const FORK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The running round.
 #[derive(Debug)]
@@ -100,7 +104,18 @@ impl CoordinatorCore {
     /// When the round that is asked for can begin, as far as that depends on time.
     pub(super) fn order_due(&self) -> Option<Instant> {
         let asked = self.round.as_ref().is_some_and(Round::is_asked);
-        (asked && self.roster.all_running()).then_some(self.rested)
+        (asked && self.roster.all_running()).then(|| self.rested.max(self.forks_are_over()))
+    }
+
+    /// A process of 2.x that is ordered while it is being forked never answers: the order waits
+    /// until its child has told who it is, though not for ever.
+    fn forks_are_over(&self) -> Instant {
+        let forking = self
+            .roster
+            .iter()
+            .filter_map(|(_, worker)| worker.forked_at);
+        let last = forking.max().filter(|_| self.waits_only_here());
+        last.map_or(self.rested, |since| since + FORK_LIMIT)
     }
 
     /// Begins the round that is asked for, if it can begin now.

@@ -122,6 +122,7 @@ impl CoordinatorCore {
     ) {
         if let Some(worker) = self.roster.get_mut(conn) {
             worker.id = *from;
+            worker.forked_at = None;
             // Stock workers leave it at -1 after an exec, which keeps the pid.
             if real_pid > 0 {
                 worker.real_pid = real_pid;
