@@ -451,7 +451,8 @@ impl World {
 
     fn name_service(&mut self, script: &mut Script<'_>) {
         let value = Bytes::from_static(script.choose(&[&b"1"[..], b"\0long value"]));
-        let len = u32::from(script.byte());
+        // Without any, 2.5 would say what is a query in 2.6.
+        let len = u32::from(script.byte()) + 1;
         let request = NameServiceRequest {
             database: [script.byte() % 26, 0, 0, 0, 0, 0, 0, 0],
             key: Bytes::from_static(script.choose(&[&b"k"[..], b"\0", b"long key"])),

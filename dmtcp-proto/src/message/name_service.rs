@@ -43,7 +43,7 @@ pub enum NameServiceOp {
     Query,
     /// A number that no other key of the database has; answered by [`Kind::NameServiceUniqueId`].
     UniqueId {
-        /// Bytes of the answer; stock workers want 4.
+        /// Bytes of the answer, at least one; stock workers want 4.
         len: u32,
         /// Distance to the next key's number; the first request of a database decides.
         offset: u32,
@@ -66,6 +66,9 @@ impl NameServiceRequest {
         let key = value.split_to(key_len);
         let op = match kind {
             Kind::NameServiceQuery => NameServiceOp::Query,
+            Kind::NameServiceUniqueIdQuery if header.value_len == 0 => {
+                return Err(fields.malformed("value length"));
+            }
             Kind::NameServiceUniqueIdQuery => NameServiceOp::UniqueId {
                 len: header.value_len,
                 offset: header.unique_id_offset,
@@ -94,6 +97,11 @@ impl NameServiceRequest {
         frame.payload = self.key.clone();
         match &self.op {
             NameServiceOp::Query => {}
+            NameServiceOp::UniqueId { len: 0, .. } => {
+                return Err(EncodeError::Text {
+                    field: "value length",
+                });
+            }
             NameServiceOp::UniqueId { len, offset } => {
                 header.value_len = *len;
                 header.unique_id_offset = *offset;

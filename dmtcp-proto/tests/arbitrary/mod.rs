@@ -299,7 +299,7 @@ pub fn body_of(dialect: Dialect, kind: Kind) -> Option<BoxedStrategy<Body>> {
         Kind::NameServiceQuery => name_service(Just(NameServiceOp::Query).boxed()),
         Kind::NameServiceAnswer => bytes(0).prop_map(Body::NameServiceAnswer).boxed(),
         Kind::NameServiceUniqueIdQuery => name_service(
-            any::<(u32, u32)>()
+            (1u32.., any::<u32>())
                 .prop_map(|(len, offset)| NameServiceOp::UniqueId { len, offset })
                 .boxed(),
         ),
