@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::ids::UniquePid;
 use crate::interval::Interval;
 use crate::state::WorkerState;
+use crate::text::Text;
 
 /// A user command as the wire knows it; one [`Command`] may need several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +61,11 @@ pub enum Command {
     Kill,
     /// Kill all workers and end the coordinator.
     Quit,
+    /// Where images go. Over the wire 2.5.1 to 2.6.0 only, and while all workers run.
+    CheckpointDir,
+    /// Which components of the workers log, one bit for each. Over the wire 2.5.1 to 2.6.0 only,
+    /// and no other workers obey.
+    SetLogMask(u32),
 }
 
 /// What follows a checkpoint, and when the answer comes.
@@ -91,6 +97,8 @@ pub enum Reply {
     Status(Status),
     /// Answer to [`Command::List`].
     Workers(Vec<WorkerInfo>),
+    /// Answer to [`Command::CheckpointDir`].
+    CheckpointDir(Text),
 }
 
 /// A complete checkpoint, as far as the asked side can tell.

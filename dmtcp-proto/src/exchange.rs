@@ -14,6 +14,7 @@ use crate::ids::UniquePid;
 use crate::interval::Interval;
 use crate::kind::Kind;
 use crate::message::{Body, CommandStatus, Message, UserCommand, UserResult};
+use crate::text::Text;
 use crate::wire::{Decoder, Frame, Limits, encode};
 use crate::worker_list::{self, WorkerListError};
 
@@ -98,6 +99,15 @@ pub enum ExchangeError {
         /// What is wrong with it.
         source: DecodeError,
     },
+    /// The answer to [`Command::List`] has no list. The status tells how many workers there are.
+    #[error(
+        "the coordinator told no list of workers in {dialect:?}: 2.4 shows it on its own terminal \
+         only; ask for its status instead"
+    )]
+    NoList {
+        /// The dialect we spoke.
+        dialect: Dialect,
+    },
     /// The list of workers cannot be read.
     #[error("the coordinator's list of workers cannot be read")]
     List(#[source] WorkerListError),
@@ -113,16 +123,24 @@ pub enum ExchangeError {
 /// | asked for | [`Reply`] | releases |
 /// |---|---|---|
 /// | [`ReplyAtOnce`](AfterCheckpoint::ReplyAtOnce) | `Started` | all |
-/// | [`ReplyWhenDone`](AfterCheckpoint::ReplyWhenDone) | `Checkpointed` | 3.0.0, development head, this library's coordinator |
+/// | [`ReplyWhenDone`](AfterCheckpoint::ReplyWhenDone) | `Checkpointed` | 2.x, 3.0.0, development head, this library's coordinator |
 /// | | `Started`: only the start is known | 3.1.0 to 4.2.0 |
 /// | [`KillWorkers`](AfterCheckpoint::KillWorkers) | `Checkpointed` | this library's coordinator |
 /// | | `Started`: only the start is known | all stock ones |
 ///
 /// Traps of stock coordinators, none of which an exchange can avoid:
-/// a refused `KillWorkers` is remembered, and the next checkpoint of anybody kills the workers;
-/// 3.0.0 never answers a `ReplyWhenDone` that it refuses;
-/// the development head forgets a waiting `ReplyWhenDone` when the computation dies or anybody
-/// else asks for one. Look at the status before asking for either.
+///
+/// - A refused `KillWorkers` is remembered, and the next checkpoint of anybody kills the workers.
+///   2.4 does not even forget it with the computation.
+/// - 2.x and 3.0.0 never answer a `ReplyWhenDone` that they refuse, and remember that somebody
+///   waits: the exchange ends when the next round of anybody does, or never. Look at the status
+///   and ask only when the workers run. What remains is the moment between the two: somebody
+///   else's checkpoint, or the interval's, that begins in it. Its end is then taken for ours.
+/// - There, somebody else's round may also use the prefix up; then only the start is known, and
+///   the reply is `Started`. And somebody else's prefix may count for our `ReplyAtOnce`, whose
+///   answer then comes at the end, with no peers.
+/// - All of those, and the development head, forget a waiting `ReplyWhenDone` when the computation
+///   dies; the head also when anybody else asks for one.
 ///
 /// ```
 /// use dmtcp_proto::{Command, Dialect, Exchange, Step, UniquePid};
@@ -180,10 +198,14 @@ impl Exchange {
     /// What to do next. [`Step::Connect`] and [`Step::Send`] count as done once returned.
     pub fn step(&mut self) -> Step {
         match &self.stage {
-            Stage::Connect => {
-                self.stage = Stage::Send;
-                Step::Connect
-            }
+            // Whoever connects and then has nothing to say ends a coordinator before 4.0.0.
+            Stage::Connect => match self.message() {
+                Ok(_) => {
+                    self.stage = Stage::Send;
+                    Step::Connect
+                }
+                Err(error) => self.end(Err(ExchangeError::Encode(error))),
+            },
             Stage::Send => match self.message() {
                 Ok(bytes) => {
                     self.stage = Stage::Receive;
@@ -246,8 +268,13 @@ impl Exchange {
             Command::SetInterval(interval) => interval,
             _ => Interval::Unchanged,
         };
+        let log_mask = match self.command {
+            Command::SetLogMask(mask) => mask,
+            _ => 0,
+        };
         let command = UserCommand {
             interval,
+            log_mask,
             ..UserCommand::new(self.verb)
         };
         let message = Message::new(self.from, Body::UserCommand(command));
@@ -269,6 +296,7 @@ impl Exchange {
             (Verb::BlockingPrefix, CommandStatus::Success) => Ok(self.go_on(true)),
             // 3.1.0 to 4.2.0 have lost the prefix: the answer will come at once.
             (Verb::BlockingPrefix, CommandStatus::Invalid) => Ok(self.go_on(false)),
+            (Verb::KillingPrefix, CommandStatus::Success) => Ok(self.go_on(false)),
             // 3.0.0 has only taken note: there it is a prefix, and answers as one.
             (Verb::CheckpointAndKill, CommandStatus::Success)
                 if result.peers == 0 && has_prefixes(self.dialect) =>
@@ -330,6 +358,10 @@ impl Exchange {
         let peers = result.peers;
         Ok(match self.command {
             Command::Status => Reply::Status(Status::new(peers, result.running, result.interval)),
+            Command::List if result.text.is_empty() => {
+                let dialect = self.dialect;
+                return Err(ExchangeError::NoList { dialect });
+            }
             Command::List => {
                 let text = String::from_utf8_lossy(&result.text);
                 Reply::Workers(worker_list::parse(&text).map_err(ExchangeError::List)?)
@@ -338,12 +370,26 @@ impl Exchange {
             Command::Checkpoint(AfterCheckpoint::KillWorkers) if self.computation().is_some() => {
                 Reply::Checkpointed(Checkpointed::new(peers, None))
             }
-            Command::Checkpoint(_) if self.withheld => {
+            Command::Checkpoint(_) if self.withheld && self.comes_at_the_end(result) => {
                 Reply::Checkpointed(Checkpointed::new(peers, None))
             }
             Command::Checkpoint(_) => Reply::Started { peers },
-            Command::SetInterval(_) | Command::Kill | Command::Quit => Reply::Done,
+            Command::CheckpointDir => {
+                // A coordinator that is busy says nothing, and calls it a success.
+                let dir = Text::take(&mut result.text.clone());
+                let busy = ExchangeError::Command(CommandError::NotRunning);
+                Reply::CheckpointDir(dir.ok_or(busy)?)
+            }
+            Command::SetInterval(_) | Command::SetLogMask(_) | Command::Kill | Command::Quit => {
+                Reply::Done
+            }
         })
+    }
+
+    /// Whether this is the answer that the prefix has held back. Stock coordinators count nobody in
+    /// it, and somebody in one that comes at once: then another round has used the prefix up.
+    fn comes_at_the_end(&self, result: &UserResult) -> bool {
+        !has_prefixes(self.dialect) || result.peers == 0 || self.computation().is_some()
     }
 
     fn not_decoded(&self, source: DecodeError) -> ExchangeError {
@@ -368,10 +414,15 @@ fn first_verb(dialect: Dialect, command: Command) -> Verb {
             Verb::BlockingPrefix
         }
         Command::Checkpoint(AfterCheckpoint::ReplyWhenDone) => Verb::BlockingCheckpoint,
-        Command::Checkpoint(AfterCheckpoint::KillWorkers) => Verb::CheckpointAndKill,
+        Command::Checkpoint(AfterCheckpoint::KillWorkers) => {
+            let prefix = dialect.verb_number(Verb::KillingPrefix);
+            prefix.map_or(Verb::CheckpointAndKill, |_| Verb::KillingPrefix)
+        }
         Command::SetInterval(_) => Verb::SetInterval,
         Command::Kill => Verb::Kill,
         Command::Quit => Verb::Quit,
+        Command::CheckpointDir => Verb::GetCheckpointDir,
+        Command::SetLogMask(_) => Verb::SetLogMask,
     }
 }
 

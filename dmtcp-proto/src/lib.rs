@@ -34,6 +34,7 @@ mod kind;
 mod message;
 mod name;
 mod phase;
+mod release;
 mod restart_script;
 mod state;
 mod text;
@@ -60,6 +61,10 @@ pub use message::{
 };
 pub use name::Name;
 pub use phase::Phase;
+pub use release::{
+    BlockingCheckpoint, ImageFormat, KillingCheckpoint, Quirks, Release, RestartScriptForm,
+    Strangers,
+};
 pub use restart_script::{
     RemoteShell, RestartHost, RestartMode, RestartScript, RestartScriptError,
 };

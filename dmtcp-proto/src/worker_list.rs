@@ -1,6 +1,6 @@
 //! The list of workers as text: what a coordinator answers to [`Command::List`](crate::Command).
 //!
-//! One header, one row a worker, one empty line. The text has no escapes, so rows are read from
+//! One header, one row a worker; from 3.1.0 on one empty line, from 3.0.0 on with barriers. The text has no escapes, so rows are read from
 //! their right end, where the fields are simple; program names may contain anything but a line
 //! break. [`write`](write()) replaces what would make its own rows ambiguous; stock coordinators do not.
 
@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use crate::command::WorkerInfo;
+use crate::dialect::Dialect;
 use crate::state::WorkerState;
 
 /// The text is not a list of workers.
@@ -32,16 +33,33 @@ pub struct WorkerListError {
 /// identity is not part of the text.
 #[must_use]
 pub fn write(workers: impl IntoIterator<Item = WorkerInfo>) -> String {
+    let mut text = rows(true, workers);
+    text.push('\n');
+    text
+}
+
+/// The text of a list in the form that tools of this dialect know: 2.x has no column for barriers,
+/// and no empty line behind the list; later dialects as [`write`](write()).
+#[must_use]
+pub fn write_for(dialect: Dialect, workers: impl IntoIterator<Item = WorkerInfo>) -> String {
+    if dialect.phases().is_empty() {
+        write(workers)
+    } else {
+        rows(false, workers)
+    }
+}
+
+fn rows(barriers: bool, workers: impl IntoIterator<Item = WorkerInfo>) -> String {
     let mut text = String::from(TITLE);
     text.push('\n');
     text.push_str(COLUMNS);
+    text.push_str(if barriers { BARRIER } else { "" });
     text.push('\n');
     for worker in workers {
-        let barrier = worker.barrier.as_deref().unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(
+        let _ = write!(
             text,
-            "{}, {}[{}:{}{HOST}{}, {}{STATE}{}, {}",
+            "{}, {}[{}:{}{HOST}{}, {}{STATE}{}",
             worker.number,
             one_line(&worker.program),
             worker.virtual_pid,
@@ -49,16 +67,21 @@ pub fn write(workers: impl IntoIterator<Item = WorkerInfo>) -> String {
             one_line(&worker.host).replace(HOST, "?"),
             worker.id,
             worker.state,
-            one_line(barrier).replace(STATE, "?"),
         );
+        if barriers {
+            let barrier = worker.barrier.as_deref().unwrap_or_default();
+            text.push_str(", ");
+            text.push_str(&one_line(barrier).replace(STATE, "?"));
+        }
+        text.push('\n');
     }
-    text.push('\n');
     text
 }
 
 /// The workers in a list, in its order.
 ///
-/// The final empty line, which 3.0.0 does not send, may be missing. A build of DMTCP that adds
+/// The final empty line, which 2.x and 3.0.0 do not send, may be missing, and so may the column of
+/// barriers, which 2.x does not have. A build of DMTCP that adds
 /// the address behind the host name has it as part of [`WorkerInfo::host`].
 ///
 /// # Errors
@@ -88,7 +111,8 @@ pub fn parse(text: &str) -> Result<Vec<WorkerInfo>, WorkerListError> {
 }
 
 const TITLE: &str = "Client List:";
-const COLUMNS: &str = "#, PROG[virtPID:realPID]@HOST, DMTCP-UNIQUEPID, STATE, BARRIER";
+const COLUMNS: &str = "#, PROG[virtPID:realPID]@HOST, DMTCP-UNIQUEPID, STATE";
+const BARRIER: &str = ", BARRIER";
 const HOST: &str = "]@";
 const STATE: &str = ", WorkerState::";
 
@@ -177,6 +201,27 @@ mod tests {
     fn writes_what_stock_coordinators_write() {
         assert_eq!(write([counter()]), CAPTURED);
         assert_eq!(parse(CAPTURED), Ok(vec![counter()]));
+    }
+
+    #[test]
+    fn tools_of_2_x_get_their_form() {
+        let captured = "Client List:\n\
+            #, PROG[virtPID:realPID]@HOST, DMTCP-UNIQUEPID, STATE\n\
+            1, counter[40000:18740]@vm, 98ff-40000-3c56b2b7515, WorkerState::RUNNING\n";
+        let stopped = WorkerInfo {
+            barrier: Some("DMT:SUSPEND".to_string()),
+            state: WorkerState::Drained,
+            ..counter()
+        };
+        for dialect in [Dialect::V2_4, Dialect::V2_5, Dialect::V2_6] {
+            assert_eq!(write_for(dialect, [counter()]), captured);
+            let read = parse(&write_for(dialect, [stopped.clone()])).unwrap();
+            assert_eq!((read[0].state, &read[0].barrier), (stopped.state, &None));
+            assert_eq!(parse(&write_for(dialect, [])), Ok(vec![]));
+        }
+        for dialect in [Dialect::V3, Dialect::V5] {
+            assert_eq!(write_for(dialect, [counter()]), CAPTURED);
+        }
     }
 
     #[test]

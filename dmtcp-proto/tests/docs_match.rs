@@ -5,8 +5,10 @@ mod tables;
 
 use bytes::BytesMut;
 use dmtcp_proto::{
-    Body, CommandStatus, Dialect, Frame, KeyValueOp, KeyValueRequest, KeyValueResponse, Kind,
-    Limits, Message, Name, NameServiceId, Text, UniquePid, Verb, WorkerState, encode,
+    BlockingCheckpoint, Body, CommandStatus, Dialect, Frame, ImageFormat, KeyValueOp,
+    KeyValueRequest, KeyValueResponse, KillingCheckpoint, Kind, Limits, Message, Name,
+    NameServiceId, Quirks, Release, RestartScriptForm, Strangers, Text, UniquePid, Verb,
+    WorkerState, encode,
 };
 use std::collections::BTreeSet;
 use tables::{DOCS, Row, Table, dialect, number};
@@ -405,38 +407,82 @@ fn the_name_service() {
     assert_eq!(described, ours.iter().map(String::as_str).collect());
 }
 
+/// What a row of the table of releases says about one of them.
+fn described(behaviour: &str, quirks: &Quirks) -> String {
+    let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    match behaviour {
+        "dialect" => format!("{:?}", quirks.dialect),
+        "texts in the report of an image" => if quirks.shell_in_reports { "3" } else { "2" }.into(),
+        "worker list in the answer" => yes(quirks.lists_workers),
+        "blocking checkpoint over the wire" => match quirks.blocking {
+            BlockingCheckpoint::Prefix => "prefix".into(),
+            BlockingCheckpoint::No => "no".into(),
+            BlockingCheckpoint::Command => "command".into(),
+            other => panic!("{other:?}"),
+        },
+        "checkpoint that kills" => match quirks.killing {
+            KillingCheckpoint::Prefix => "prefix".into(),
+            KillingCheckpoint::Command => "command".into(),
+            other => panic!("{other:?}"),
+        },
+        "interval command has an effect" => yes(quirks.interval_command),
+        "every command applies its interval" => yes(quirks.commands_apply_interval),
+        "interval in the status is right" => yes(quirks.status_tells_interval),
+        "coordinator reads DMTCP_CHECKPOINT_INTERVAL" => yes(quirks.reads_interval_variable),
+        "coordinator obeys --tmpdir" => yes(quirks.obeys_tmpdir),
+        "kills behind a killing checkpoint by KillPeer" => yes(quirks.kills_by_message),
+        "survives an unexpected first message" => match quirks.strangers {
+            Strangers::EndIt => "no".into(),
+            Strangers::MayBeOfKnownKind => "known kinds".into(),
+            Strangers::AreRefused => "yes".into(),
+            other => panic!("{other:?}"),
+        },
+        "largest virtual pid" => format!("{:e}", quirks.largest_virtual_pid),
+        "restart script for one host names its images in" => match quirks.restart_script {
+            RestartScriptForm::GivenCkptFiles => "given_ckpt_files".into(),
+            RestartScriptForm::WorkerCkpts => "worker_ckpts".into(),
+            other => panic!("{other:?}"),
+        },
+        "dmtcp_restart refuses root without --run-as-root" => yes(quirks.restart_refuses_root),
+        "image signature" => match quirks.image_format {
+            ImageFormat::V2 => "v2.0".into(),
+            ImageFormat::V4 => "v4.0".into(),
+            other => panic!("{other:?}"),
+        },
+        "payload limit" => match quirks.dialect.peer_payload_limit() {
+            None => "-".into(),
+            Some(limit) => format!("{} MiB", limit >> 20),
+        },
+        other => panic!("the code knows nothing of {other:?}"),
+    }
+}
+
 #[test]
 fn releases() {
     let table = Table::behind("\n## Releases\n", "Behaviour");
-    let row = |name: &str| {
-        let row = table.rows().find(|row| row.cell("Behaviour") == name);
-        row.unwrap_or_else(|| panic!("no row {name:?}"))
-    };
     let columns = [
-        ("2.4.x", Dialect::V2_4),
-        ("2.5.0", Dialect::V2_4),
-        ("2.5.1, 2.5.2", Dialect::V2_5),
-        ("2.6.0", Dialect::V2_6),
-        ("3.0.0", Dialect::V3),
-        ("3.1.0", Dialect::V3),
-        ("3.1.1", Dialect::V3),
-        ("3.1.2 to 3.2.0", Dialect::V3),
-        ("4.0.0 to 4.2.0", Dialect::V3),
-        ("V5", Dialect::V5),
+        ("2.4.x", &["2.4.0", "2.4.9"][..]),
+        ("2.5.0", &["2.5.0"]),
+        ("2.5.1, 2.5.2", &["2.5.1", "2.5.2"]),
+        ("2.6.0", &["2.6.0"]),
+        ("3.0.0", &["3.0.0"]),
+        ("3.1.0", &["3.1.0"]),
+        ("3.1.1", &["3.1.1"]),
+        ("3.1.2 to 3.2.0", &["3.1.2", "3.2.0"]),
+        ("4.0.0 to 4.2.0", &["4.0.0", "4.1.1", "4.2.0"]),
+        ("V5", &["5.0"]),
     ];
-    for (release, expected) in columns {
-        assert_eq!(dialect(row("dialect").cell(release)), expected);
-        let limit = match row("payload limit").cell(release) {
-            "-" => None,
-            mebibytes => Some(
-                mebibytes
-                    .strip_suffix(" MiB")
-                    .unwrap()
-                    .parse::<usize>()
-                    .unwrap()
-                    << 20,
-            ),
-        };
-        assert_eq!(limit, expected.peer_payload_limit(), "{release}");
+    // One row for each field of the quirks, and the payload limit.
+    assert_eq!(table.len(), 17);
+    for (column, versions) in columns {
+        for version in versions {
+            let release = Release::parse(&format!("dmtcp_launch (DMTCP) {version}")).unwrap();
+            let quirks = release.quirks().unwrap();
+            for row in table.rows() {
+                let behaviour = row.cell("Behaviour");
+                let expected = described(behaviour, quirks);
+                assert_eq!(row.cell(column), expected, "{behaviour} of {version}");
+            }
+        }
     }
 }

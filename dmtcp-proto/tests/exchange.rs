@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use dmtcp_proto::{
     AfterCheckpoint, Checkpointed, Command, CommandError, Decoder, Dialect, Exchange,
-    ExchangeError, Frame, Interval, Kind, Limits, Reply, Status, Step, UniquePid, Verb, encode,
+    ExchangeError, Frame, Interval, Kind, Limits, Reply, Status, Step, Text, UniquePid, Verb,
+    encode,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -14,6 +15,8 @@ const FROM: UniquePid = UniquePid {
     pid: 42,
     generation: 0,
 };
+/// What the captured command sets.
+const LOG_MASK: u32 = 0;
 const CHECKPOINT: Command = Command::Checkpoint(AfterCheckpoint::ReplyAtOnce);
 const BLOCKING: Command = Command::Checkpoint(AfterCheckpoint::ReplyWhenDone);
 const KILLING: Command = Command::Checkpoint(AfterCheckpoint::KillWorkers);
@@ -21,6 +24,9 @@ const KILLING: Command = Command::Checkpoint(AfterCheckpoint::KillWorkers);
 /// The captured frame of this name, without the prefix that says its dialect.
 fn captured(dialect: Dialect, name: &str) -> Vec<u8> {
     let (text, prefix) = match dialect {
+        Dialect::V2_4 => (include_str!("../vectors/v2_4.jsonl"), "a136"),
+        Dialect::V2_5 => (include_str!("../vectors/v2_5.jsonl"), "a144-2.5.2"),
+        Dialect::V2_6 => (include_str!("../vectors/v2_6.jsonl"), "a144-2.6.0"),
         Dialect::V3 => (include_str!("../vectors/v3.jsonl"), "b"),
         Dialect::V5 => (include_str!("../vectors/v5.jsonl"), "c"),
         other => panic!("no vectors for {other:?}"),
@@ -75,26 +81,36 @@ fn run(dialect: Dialect, command: Command, answer: &[u8]) -> Result<Reply, Excha
 fn sends_what_stock_tools_send() {
     let seconds = |s| Command::SetInterval(Interval::Every(Duration::from_secs(s)));
     for &dialect in Dialect::ALL {
-        let blocking = match dialect {
-            Dialect::V3 => "blocking-prefix",
-            _ => "blocking-checkpoint",
+        let (blocking, killing) = match dialect {
+            // Captured from 2.5.2 and 2.6.0 only.
+            Dialect::V2_4 => (None, "exit-after-prefix"),
+            Dialect::V2_5 | Dialect::V2_6 => (Some("blocking-prefix"), "exit-after-prefix"),
+            Dialect::V3 => (Some("blocking-prefix"), "kill-after-checkpoint"),
+            _ => (Some("blocking-checkpoint"), "kill-after-checkpoint"),
         };
-        for (name, command) in [
+        let mut commands = vec![
             ("status", Command::Status),
             ("list", Command::List),
             ("checkpoint", CHECKPOINT),
-            (blocking, BLOCKING),
-            ("kill-after-checkpoint", KILLING),
+            (killing, KILLING),
             ("interval", seconds(3600)),
             ("kill", Command::Kill),
             ("quit", Command::Quit),
-        ] {
+        ];
+        commands.extend(blocking.map(|name| (name, BLOCKING)));
+        if matches!(dialect, Dialect::V2_5 | Dialect::V2_6) {
+            commands.push(("get-ckptdir", Command::CheckpointDir));
+            commands.push(("logmask", Command::SetLogMask(LOG_MASK)));
+        }
+        for (name, command) in commands {
             let stock = captured(dialect, &format!("c2s-USER_CMD-{name}"));
             let stock = decode(dialect, &stock);
             let mut exchange = Exchange::new(dialect, stock.header.from, command);
             let ours = sent(&mut exchange);
             // Bytes that stock tools leave to chance; everything else must be the same.
             let mut expected = stock.clone();
+            // Tools of 2.x say that they run; nobody looks.
+            expected.header.state = 0;
             expected.header.key_value_code = 0;
             expected.header.key_value_residue = 0;
             expected.header.group.generation = 0;
@@ -112,11 +128,20 @@ fn captured_answers() {
     for &dialect in Dialect::ALL {
         let run = |command, name: &str| run(dialect, command, &answer(dialect, name));
         assert_eq!(run(Command::Status, "status-0peers"), status(0, false));
-        assert_eq!(run(Command::Status, "status-1peers"), status(1, true));
-        let started = Ok(Reply::Started { peers: 1 });
+        let peers = if dialect == Dialect::V2_4 {
+            assert_eq!(run(Command::Status, "status-2peers"), status(2, false));
+            2
+        } else {
+            assert_eq!(run(Command::Status, "status-1peers"), status(1, true));
+            1
+        };
+        let started = Ok(Reply::Started { peers });
         assert_eq!(run(CHECKPOINT, "checkpoint"), started);
-        assert_eq!(run(CHECKPOINT, "checkpoint-accepted"), started);
-        assert_eq!(run(KILLING, "kill-after-checkpoint"), started);
+        if matches!(dialect, Dialect::V3 | Dialect::V5) {
+            assert_eq!(run(CHECKPOINT, "checkpoint-accepted"), started);
+            assert_eq!(run(KILLING, "kill-after-checkpoint"), started);
+            assert_eq!(run(Command::Kill, "kill-synthetic"), Ok(Reply::Done));
+        }
         assert_eq!(
             run(CHECKPOINT, "checkpoint-refused"),
             Err(ExchangeError::Command(CommandError::NotRunning))
@@ -124,8 +149,12 @@ fn captured_answers() {
         let interval = Command::SetInterval(Interval::Never);
         assert_eq!(run(interval, "interval"), Ok(Reply::Done));
         assert_eq!(run(Command::Kill, "kill"), Ok(Reply::Done));
-        assert_eq!(run(Command::Kill, "kill-synthetic"), Ok(Reply::Done));
-        let Ok(Reply::Workers(workers)) = run(Command::List, "list") else {
+        let list = run(Command::List, "list");
+        if dialect == Dialect::V2_4 {
+            assert_eq!(list, Err(ExchangeError::NoList { dialect }));
+            continue;
+        }
+        let Ok(Reply::Workers(workers)) = list else {
             panic!("{dialect:?}: no list");
         };
         assert_eq!(workers.len(), 1);
@@ -155,8 +184,39 @@ fn captured_answers() {
 }
 
 #[test]
-fn an_answer_may_come_byte_by_byte() {
+fn commands_that_only_2_5_and_2_6_know() {
     for &dialect in Dialect::ALL {
+        for command in [Command::CheckpointDir, Command::SetLogMask(LOG_MASK)] {
+            let mut exchange = Exchange::new(dialect, FROM, command);
+            if matches!(dialect, Dialect::V2_5 | Dialect::V2_6) {
+                sent(&mut exchange);
+            } else {
+                // Not even a connection: one without a word ends coordinators before 4.0.0.
+                let outcome = outcome(&mut exchange);
+                assert!(matches!(outcome, Err(ExchangeError::Encode(_))));
+            }
+        }
+    }
+    for dialect in [Dialect::V2_5, Dialect::V2_6] {
+        let done = run(
+            dialect,
+            Command::SetLogMask(LOG_MASK),
+            &answer(dialect, "logmask"),
+        );
+        assert_eq!(done, Ok(Reply::Done));
+        // The captured one is of a moment without workers.
+        let mut frame = decode(dialect, &answer(dialect, "get-ckptdir"));
+        let busy = run(dialect, Command::CheckpointDir, &bytes_of(dialect, &frame));
+        assert_eq!(busy, Err(ExchangeError::Command(CommandError::NotRunning)));
+        frame.payload = Bytes::from_static(b"/images\0");
+        let told = run(dialect, Command::CheckpointDir, &bytes_of(dialect, &frame));
+        assert_eq!(told, Ok(Reply::CheckpointDir(Text::from("/images"))));
+    }
+}
+
+#[test]
+fn an_answer_may_come_byte_by_byte() {
+    for &dialect in Dialect::ALL.iter().filter(|&&it| it != Dialect::V2_4) {
         let mut exchange = Exchange::new(dialect, FROM, Command::List);
         sent(&mut exchange);
         let bytes = answer(dialect, "list");
@@ -184,31 +244,73 @@ fn blocking_on_the_development_head_is_one_connection() {
     );
 }
 
-/// `b` answered 0, as 3.0.0 and this library's coordinator do.
-fn prefix_taken() -> Vec<u8> {
-    let mut frame = decode(Dialect::V3, &answer(Dialect::V3, "blocking-prefix"));
-    frame.header.status = 0;
+fn bytes_of(dialect: Dialect, frame: &Frame) -> Vec<u8> {
     let mut bytes = bytes::BytesMut::new();
-    encode(Dialect::V3, &frame, &mut bytes).unwrap();
+    encode(dialect, frame, &mut bytes).unwrap();
     bytes.to_vec()
 }
 
-#[test]
-fn blocking_on_3_0_takes_two_connections() {
-    let mut exchange = Exchange::new(Dialect::V3, FROM, BLOCKING);
-    sent(&mut exchange);
-    exchange.received(&prefix_taken());
+/// A prefix answered 0, as 2.x, 3.0.0 and this library's coordinator do; with default fields, like
+/// the answer that is held back.
+fn prefix_taken(dialect: Dialect) -> Vec<u8> {
+    if dialect != Dialect::V3 {
+        return answer(dialect, "exit-after-prefix");
+    }
+    let mut frame = decode(dialect, &answer(dialect, "blocking-prefix"));
+    frame.header.status = 0;
+    bytes_of(dialect, &frame)
+}
+
+const WITH_PREFIXES: [Dialect; 4] = [Dialect::V2_4, Dialect::V2_5, Dialect::V2_6, Dialect::V3];
+
+/// The first message of a checkpoint that takes two, and the exchange behind the second.
+fn two_connections(dialect: Dialect, command: Command) -> (u32, Exchange) {
+    let mut exchange = Exchange::new(dialect, FROM, command);
+    let first = decode(dialect, &sent(&mut exchange));
+    exchange.received(&prefix_taken(dialect));
     // The end of the first connection is not the end of the exchange.
     exchange.closed();
-    let second = decode(Dialect::V3, &sent(&mut exchange));
+    let second = decode(dialect, &sent(&mut exchange));
     assert_eq!(second.header.verb, u32::from(b'c'));
-    assert_eq!(second.header.from, FROM);
-    // 3.0.0's withheld answer has default fields.
-    exchange.received(&prefix_taken());
-    assert_eq!(
-        outcome(&mut exchange),
-        Ok(Reply::Checkpointed(Checkpointed::new(0, None)))
-    );
+    for frame in [&first, &second] {
+        assert_eq!(frame.header.from, FROM);
+        assert_eq!(frame.header.interval, -1, "2.x and 3.0.0 would set it");
+    }
+    (first.header.verb, exchange)
+}
+
+#[test]
+fn blocking_up_to_3_0_takes_two_connections() {
+    for dialect in WITH_PREFIXES {
+        let (first, mut exchange) = two_connections(dialect, BLOCKING);
+        assert_eq!(first, u32::from(b'b'));
+        assert_eq!(exchange.step(), Step::Receive);
+        exchange.received(&prefix_taken(dialect));
+        assert_eq!(
+            outcome(&mut exchange),
+            Ok(Reply::Checkpointed(Checkpointed::new(0, None)))
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_was_not_held_back_is_not_the_end() {
+    for dialect in WITH_PREFIXES {
+        let (_, mut exchange) = two_connections(dialect, BLOCKING);
+        let at_once = answer(dialect, "checkpoint");
+        let peers = decode(dialect, &at_once).header.peers;
+        exchange.received(&at_once);
+        assert_eq!(outcome(&mut exchange), Ok(Reply::Started { peers }));
+        // This library's coordinator counts the workers at the end, too.
+        let (_, mut exchange) = two_connections(dialect, BLOCKING);
+        let mut ours = decode(dialect, &at_once);
+        ours.header.group = FROM;
+        exchange.received(&bytes_of(dialect, &ours));
+        assert_eq!(
+            outcome(&mut exchange),
+            Ok(Reply::Checkpointed(Checkpointed::new(peers, None)))
+        );
+    }
 }
 
 #[test]
@@ -222,14 +324,17 @@ fn blocking_from_3_1_to_4_2_only_starts() {
 }
 
 #[test]
-fn kill_after_checkpoint_is_a_prefix_in_3_0() {
-    let mut exchange = Exchange::new(Dialect::V3, FROM, KILLING);
-    sent(&mut exchange);
-    exchange.received(&prefix_taken());
-    let second = decode(Dialect::V3, &sent(&mut exchange));
-    assert_eq!(second.header.verb, u32::from(b'c'));
-    exchange.received(&answer(Dialect::V3, "checkpoint"));
-    assert_eq!(outcome(&mut exchange), Ok(Reply::Started { peers: 1 }));
+fn kill_after_checkpoint_is_a_prefix_up_to_3_0() {
+    for dialect in WITH_PREFIXES {
+        let (first, mut exchange) = two_connections(dialect, KILLING);
+        // `K` and `k` are the same in 2.x: the workers would die without a checkpoint.
+        let letter = if dialect == Dialect::V3 { b'K' } else { b'x' };
+        assert_eq!(first, u32::from(letter));
+        let started = answer(dialect, "checkpoint");
+        let peers = decode(dialect, &started).header.peers;
+        exchange.received(&started);
+        assert_eq!(outcome(&mut exchange), Ok(Reply::Started { peers }));
+    }
 }
 
 #[test]
@@ -278,11 +383,14 @@ fn what_is_no_answer_is_named() {
             Err(ExchangeError::Decode { .. })
         ));
         let mut short = answer(dialect, "status-0peers");
-        short[88] = 144;
+        short[if dialect.header_len() == 208 { 88 } else { 16 }] = 100;
         assert!(matches!(
             run(dialect, Command::Status, &short),
             Err(ExchangeError::Decode { .. })
         ));
+        if dialect == Dialect::V2_4 {
+            continue;
+        }
         let mut list = answer(dialect, "list");
         let row = list.len() - 10;
         list[row] = b'\n';

@@ -75,6 +75,14 @@ impl CoordinatorCore {
                 self.set_interval(interval);
                 Ok(Reply::Done)
             }
+            Command::CheckpointDir if self.all_running() => {
+                Ok(Reply::CheckpointDir(self.checkpoint_dir.clone()))
+            }
+            Command::CheckpointDir => Err(CommandError::NotRunning),
+            Command::SetLogMask(mask) => {
+                self.broadcast(&Body::UpdateLogging { mask });
+                Ok(Reply::Done)
+            }
             Command::Kill => return self.kill(Some(id)),
             Command::Quit => {
                 self.stopping = true;
@@ -134,7 +142,7 @@ impl CoordinatorCore {
                 result.interval = status.interval;
             }
             Verb::List => {
-                let text = worker_list::write(self.workers());
+                let text = worker_list::write_for(dialect, self.workers());
                 let limit = dialect.peer_payload_limit().unwrap_or(usize::MAX);
                 result.text = Bytes::from(cut_at_line(text, limit));
             }
