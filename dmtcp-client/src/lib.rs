@@ -44,7 +44,7 @@ mod tools;
 pub use invocation::{Messages, StartError};
 pub use launch::Launch;
 pub use restart::Restart;
-pub use tools::{Looked, Release, Tools, ToolsError};
+pub use tools::{Looked, Tools, ToolsError};
 
 // What calls here take and give, so that most programs need no other crate.
-pub use dmtcp_proto::{Dialect, Interval, Status, UniquePid, WorkerInfo, WorkerState};
+pub use dmtcp_proto::{Dialect, Interval, Release, Status, UniquePid, WorkerInfo, WorkerState};

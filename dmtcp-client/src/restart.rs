@@ -13,8 +13,9 @@ use std::{
     process::Command,
 };
 
-use dmtcp_proto::Interval;
+use dmtcp_proto::{Interval, Release};
 use nix::fcntl::OFlag;
+use nix::unistd::{geteuid, getuid};
 
 use crate::{
     Tools,
@@ -74,6 +75,9 @@ impl Restart {
     }
 
     /// Whether to refuse images of another user and warn when run as root. Default: true.
+    ///
+    /// The `dmtcp_restart` of 2.4 does nothing for root, successfully, unless it is told to; root tells
+    /// it, and it then takes the images of anybody.
     pub fn strict_checking(mut self, on: bool) -> Self {
         self.strict = on;
         self
@@ -134,12 +138,21 @@ impl Restart {
             return Err(StartError::NoImages);
         }
         let mut command = self.invocation.to_command()?;
-        if !self.strict {
+        let release = self.tools.version().ok();
+        let quirks = release.as_ref().and_then(Release::quirks);
+        if quirks.is_some_and(|quirks| quirks.restart_refuses_root) {
+            if geteuid().is_root() || getuid().is_root() {
+                command.arg("--run-as-root");
+            }
+            if !self.strict {
+                command.arg("--no-strict-uid-checking");
+            }
+        } else if !self.strict {
             command.arg("--no-strict-checking");
         }
         // 2.x puts the memory back under the restartable sequence that the C library (2.35 and
         // later) has registered for dmtcp_restart; the kernel then kills the process.
-        if self.tools.version().is_ok_and(|release| release.major < 3) {
+        if release.is_some_and(|release| release.major < 3) {
             command.env(TUNABLES, without_rseq(env::var_os(TUNABLES)));
         }
         for image in &self.images {

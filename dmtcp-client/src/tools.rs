@@ -4,7 +4,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fmt, fs, io,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf, absolute},
     process::Command,
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dmtcp_proto::Dialect;
+use dmtcp_proto::{Dialect, Release};
 use thiserror::Error;
 
 use crate::process::{ProcessError, capture, clean_environment};
@@ -125,69 +125,12 @@ impl Tools {
             tool: tool.clone(),
             source,
         })?;
-        let release = Release::parse(&output).ok_or_else(|| {
+        let release = Release::parse(&String::from_utf8_lossy(&output)).ok_or_else(|| {
             let shown = output.get(..SHOWN_OUTPUT).unwrap_or(&output);
             let output = String::from_utf8_lossy(shown).into_owned();
             ToolsError::UnknownVersion { tool, output }
         })?;
         Ok(self.release.get_or_init(|| release).clone())
-    }
-}
-
-/// A release of DMTCP, as its programs name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Release {
-    /// The version as printed, such as `4.2.0` or `5.0`.
-    pub text: String,
-    /// Its first number.
-    pub major: u32,
-    /// Its second number, 0 if not printed.
-    pub minor: u32,
-    /// Its third number, 0 if not printed.
-    pub patch: u32,
-    /// What it most likely speaks: [`Dialect::V2_4`] for 2.4.0 to 2.5.0, [`Dialect::V2_5`] for
-    /// 2.5.1 and 2.5.2, [`Dialect::V2_6`] for 2.6.0, [`Dialect::V3`] for 3.x and 4.x,
-    /// [`Dialect::V5`] from 5, `None` for what this crate does not speak (before 2.4.0).
-    ///
-    /// **A hint.** There are builds that call themselves 5.0 and speak the dialect of 4.x, or
-    /// one between the two; only the wire tells.
-    pub dialect: Option<Dialect>,
-}
-
-impl Release {
-    /// From the line `dmtcp_launch (DMTCP) 4.2.0`, whatever program it names.
-    fn parse(output: &[u8]) -> Option<Self> {
-        let output = String::from_utf8_lossy(output);
-        let text = output.lines().find_map(|line| {
-            let (_, version) = line.split_once("(DMTCP)")?;
-            version.split_whitespace().next()
-        })?;
-        let mut numbers = text.split('.').map(leading_number);
-        let major = numbers.next()??;
-        let mut next = || numbers.next().flatten().unwrap_or(0);
-        let (minor, patch) = (next(), next());
-        let dialect = match (major, minor, patch) {
-            (2, 4, _) | (2, 5, 0) => Some(Dialect::V2_4),
-            (2, 5, _) => Some(Dialect::V2_5),
-            (2, 6.., _) => Some(Dialect::V2_6),
-            (0..=2, ..) => None,
-            (3 | 4, ..) => Some(Dialect::V3),
-            _ => Some(Dialect::V5),
-        };
-        Some(Self {
-            text: text.to_owned(),
-            major,
-            minor,
-            patch,
-            dialect,
-        })
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DMTCP {}", self.text)
     }
 }
 
@@ -330,13 +273,6 @@ fn is_executable(path: &Path) -> io::Result<bool> {
     Ok(metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-fn leading_number(text: &str) -> Option<u32> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    text.get(..end)?.parse().ok()
-}
-
 const DMTCP_BIN: &str = "DMTCP_BIN";
 const LAUNCH: &str = "dmtcp_launch";
 const PROGRAMS: [&str; 4] = [
@@ -354,4 +290,4 @@ const HOW_TO_GET: &str = "\nDMTCP (Distributed MultiThreaded CheckPointing) is i
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(crate) use tests::fake_tools;
+pub(crate) use tests::{fake, fake_tools};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dmtcp_client::coordinator::{Coordinator, Error, Evidence};
 use dmtcp_client::server::{ComputationConfig, Server};
 use dmtcp_proto::WorkerState::{Checkpointed, Checkpointing, PreSuspend, Running, Suspended};
-use dmtcp_proto::{CommandError, Dialect, ExchangeError, Interval, Verb, WorkerState};
+use dmtcp_proto::{CommandError, Dialect, ExchangeError, Interval, Release, Verb, WorkerState};
 use fake::{Answer, Fake, GONE, LONG as LIMIT, answer, bytes, captured, list};
 use socket2::{Domain, Socket, Type};
 
@@ -96,14 +96,276 @@ fn one_question_one_answer() {
         let status = handle.status().unwrap();
         assert_eq!((status.peers, status.running), (1, true));
         assert_eq!(status.interval, Interval::Never);
-        let workers = handle.workers().unwrap();
-        assert_eq!(workers.len(), 1);
-        assert_eq!(
-            (workers[0].number, workers[0].program.as_str()),
-            (1, "counter")
-        );
+        if dialect == Dialect::V2_4 {
+            // No list is not a list of nobody.
+            assert!(tells_no_list(handle.workers().unwrap_err()));
+        } else {
+            let workers = handle.workers().unwrap();
+            assert_eq!(workers.len(), 1);
+            assert_eq!(
+                (workers[0].number, workers[0].program.as_str()),
+                (1, "counter")
+            );
+        }
         assert_eq!(handle.request_checkpoint().unwrap(), 1);
         assert_eq!(fake.verbs(), [Verb::Status, Verb::List, Verb::Checkpoint]);
+    }
+}
+
+fn tells_no_list(error: Error) -> bool {
+    let Error::Exchange { source, .. } = error else {
+        return false;
+    };
+    matches!(source, ExchangeError::NoList { .. })
+}
+
+/// 2.x and 3.0.0: a prefix is taken, and the answer to what it changes has default fields.
+fn prefix_taken(dialect: Dialect) -> Vec<u8> {
+    let name = if dialect == Dialect::V3 {
+        "blocking-prefix"
+    } else {
+        "exit-after-prefix"
+    };
+    changed(dialect, name, |header| header.status = 0)
+}
+
+const WITH_PREFIXES: [Dialect; 4] = [Dialect::V2_4, Dialect::V2_5, Dialect::V2_6, Dialect::V3];
+
+/// A status of so many workers.
+fn status(dialect: Dialect, peers: u32, running: bool) -> Vec<u8> {
+    changed(dialect, "status-1peers", |header| {
+        (header.peers, header.running) = (peers, u32::from(running));
+    })
+}
+
+#[test]
+fn an_answer_that_is_held_back_counts() {
+    for dialect in WITH_PREFIXES {
+        let mut lists = 0;
+        let mut looks = 0;
+        let fake = Fake::start(dialect, move |verb| match verb {
+            Verb::Status => {
+                looks += 1;
+                // 2.4 has no lists to tell that it goes on.
+                let status = status(dialect, 2, looks == 1 || looks > 3);
+                match (dialect, looks) {
+                    (Dialect::V2_4, 3) => Answer::Release {
+                        held: prefix_taken(dialect),
+                        this: status,
+                    },
+                    _ => Answer::Send(status),
+                }
+            }
+            Verb::List if dialect == Dialect::V2_4 => Answer::Send(answer(dialect, "list")),
+            Verb::List => {
+                lists += 1;
+                let state = if lists == 1 { Running } else { Suspended };
+                let this = list(dialect, &[state, state], false);
+                match lists {
+                    3 => Answer::Release {
+                        held: prefix_taken(dialect),
+                        this,
+                    },
+                    _ => Answer::Send(this),
+                }
+            }
+            Verb::BlockingPrefix => Answer::Send(prefix_taken(dialect)),
+            Verb::Checkpoint => Answer::Stall(Vec::new()),
+            other => panic!("{other:?}"),
+        });
+        let report = fake.handle().checkpoint(LIMIT).unwrap();
+        assert_eq!(
+            (report.peers, report.evidence),
+            (2, Evidence::CoordinatorReply),
+            "{dialect:?}"
+        );
+        let asked = fake.verbs();
+        assert_eq!(
+            asked[..4],
+            [
+                Verb::Status,
+                Verb::List,
+                Verb::BlockingPrefix,
+                Verb::Checkpoint
+            ]
+        );
+    }
+}
+
+/// They would never answer, and what they remember would change somebody else's checkpoint.
+#[test]
+fn no_prefix_is_sent_where_nothing_can_start() {
+    for dialect in WITH_PREFIXES {
+        let fake = Fake::start(dialect, move |verb| match verb {
+            Verb::Status => Answer::Send(status(dialect, 2, false)),
+            Verb::List => Answer::Send(answer(dialect, "list")),
+            other => panic!("{other:?}"),
+        });
+        fake.handle().checkpoint(SHORT).unwrap_err();
+        fake.handle().checkpoint_and_kill(SHORT).unwrap_err();
+        let looks = [Verb::Status, Verb::List];
+        assert!(fake.verbs().iter().all(|verb| looks.contains(verb)));
+    }
+}
+
+/// 2.4, whose workers are these, one look after the other; the last one is repeated.
+fn counting(looks: &'static [(u32, bool)], release_at: usize) -> Fake {
+    let dialect = Dialect::V2_4;
+    let mut next = 0;
+    Fake::start(dialect, move |verb| match verb {
+        Verb::Status => {
+            let (peers, running) = looks[next.min(looks.len() - 1)];
+            let this = status(dialect, peers, running);
+            next += 1;
+            if next == release_at {
+                let held = prefix_taken(dialect);
+                Answer::Release { held, this }
+            } else {
+                Answer::Send(this)
+            }
+        }
+        Verb::List => Answer::Send(answer(dialect, "list")),
+        Verb::BlockingPrefix | Verb::KillingPrefix => Answer::Send(prefix_taken(dialect)),
+        Verb::Kill => Answer::Send(answer(dialect, "kill")),
+        Verb::Checkpoint if release_at > 0 => Answer::Stall(Vec::new()),
+        Verb::Checkpoint => Answer::Send(answer(dialect, "checkpoint")),
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn without_lists_the_workers_are_counted() {
+    let never = usize::MAX;
+    let gone = counting(&[(2, true), (2, false), (0, false)], never);
+    let error = gone.handle().checkpoint(LIMIT).unwrap_err();
+    assert!(matches!(error, Error::ComputationEnded { .. }), "{error:?}");
+
+    let fewer = counting(&[(2, true), (2, false), (1, false), (1, true)], 3);
+    match fewer.handle().checkpoint(LIMIT).unwrap_err() {
+        Error::FewerPeers { before, after, .. } => assert_eq!((before, after), (2, 1)),
+        other => panic!("{other:?}"),
+    }
+
+    assert_cut_off(
+        |limit| {
+            let slow = counting(&[(2, true), (2, false)], never);
+            slow.handle().checkpoint(limit)
+        },
+        |error| matches!(error, Error::CheckpointTimedOut { begun: true, .. }),
+    );
+
+    // Somebody else's round has used the prefix up: the answer comes at once.
+    let stolen = counting(&[(1, true), (1, true), (1, false), (1, true)], 0);
+    let report = stolen.handle().checkpoint(LIMIT).unwrap();
+    assert!(matches!(report.evidence, Evidence::Observed { .. }));
+}
+
+#[test]
+fn without_lists_a_kill_behind_a_checkpoint_is_never_confirmed() {
+    let exit = counting(&[(2, true), (2, true), (2, false), (0, false)], 0);
+    match exit.handle().checkpoint_and_kill(LIMIT).unwrap_err() {
+        Error::Unconfirmed { unseen, .. } => assert!(unseen.is_empty()),
+        other => panic!("{other:?}"),
+    }
+    let asked = exit.verbs();
+    assert_eq!(asked[2..4], [Verb::KillingPrefix, Verb::Checkpoint]);
+
+    let stay = counting(&[(2, true), (2, false), (2, true)], 0);
+    let error = stay.handle().checkpoint_and_kill(LIMIT).unwrap_err();
+    assert!(matches!(error, Error::PeersRemain { peers: 2, .. }));
+    let end = counting(&[(2, true), (0, false)], 0);
+    let error = end.handle().checkpoint_and_kill(LIMIT).unwrap_err();
+    assert!(matches!(error, Error::ComputationEnded { .. }));
+}
+
+#[test]
+fn without_lists_a_kill_waits_for_the_count() {
+    counting(&[(2, true), (1, false), (0, false)], 0)
+        .handle()
+        .kill_workers()
+        .unwrap();
+    assert_cut_off(
+        |limit| {
+            let stay = counting(&[(2, true)], 0);
+            stay.handle().timeout(limit).kill_workers()
+        },
+        |error| matches!(error, Error::PeersRemain { peers: 2, .. }),
+    );
+}
+
+/// 3.0.0 and 2.x do not count the workers in the answer that they hold back.
+#[test]
+fn who_is_gone_at_the_answer_is_lost() {
+    for dialect in [Dialect::V2_5, Dialect::V2_6, Dialect::V3] {
+        let mut lists = 0;
+        let fake = Fake::start(dialect, move |verb| match verb {
+            Verb::Status => Answer::Send(answer(dialect, "status-1peers")),
+            Verb::List => {
+                lists += 1;
+                let two = |state| list(dialect, &[state, state], false);
+                match lists {
+                    1 => Answer::Send(two(Running)),
+                    2 => Answer::Release {
+                        held: prefix_taken(dialect),
+                        this: two(Checkpointed),
+                    },
+                    _ => Answer::Send(list(dialect, &[Running, GONE], false)),
+                }
+            }
+            Verb::BlockingPrefix => Answer::Send(prefix_taken(dialect)),
+            _ => Answer::Stall(Vec::new()),
+        });
+        match fake.handle().checkpoint(LIMIT).unwrap_err() {
+            Error::WorkerLost { worker, .. } => assert_eq!(worker.number, 2),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_a_release_cannot_do_is_not_even_asked() {
+    let rounds: &[&[WorkerState]] = &[&[Running], &[Suspended], &[Running]];
+    let fake = checkpointing(Dialect::V3, rounds, false, without_blocking);
+    let release = Release::parse("dmtcp_coordinator (DMTCP) 4.1.1").unwrap();
+    let handle = fake.handle().with_release(release);
+    let report = handle.checkpoint(LIMIT).unwrap();
+    assert!(matches!(report.evidence, Evidence::Observed { .. }));
+    assert!(!fake.verbs().contains(&Verb::BlockingPrefix));
+    // What it calls itself never overrules the dialect.
+    let release = Release::parse("dmtcp_coordinator (DMTCP) 5.0").unwrap();
+    let handle = fake.handle().with_release(release);
+    assert_eq!(handle.release().unwrap().dialect, Some(Dialect::V3));
+}
+
+#[test]
+fn settings_that_only_2_5_and_2_6_have() {
+    for &dialect in Dialect::ALL {
+        let fake = Fake::start(dialect, move |verb| match verb {
+            // Stock coordinators leave this connection open.
+            Verb::SetLogMask => Answer::Stall(answer(dialect, "logmask")),
+            Verb::GetCheckpointDir => {
+                let mut frame = captured(dialect, "get-ckptdir");
+                frame.payload = b"/images\0".to_vec().into();
+                Answer::Send(bytes(dialect, &frame))
+            }
+            other => panic!("{other:?}"),
+        });
+        let handle = fake.handle();
+        if matches!(dialect, Dialect::V2_5 | Dialect::V2_6) {
+            handle.set_log_mask(3).unwrap();
+            assert_eq!(handle.checkpoint_dir().unwrap().as_bytes(), b"/images");
+        } else {
+            for error in [
+                handle.set_log_mask(3).unwrap_err(),
+                handle.checkpoint_dir().unwrap_err(),
+            ] {
+                let Error::Exchange { source, .. } = error else {
+                    panic!("{error:?}");
+                };
+                assert!(matches!(source, ExchangeError::Encode(_)));
+            }
+            assert_eq!(fake.verbs(), []);
+        }
     }
 }
 
@@ -501,8 +763,12 @@ fn quit_is_believed_when_nobody_listens_any_more() {
     let quit = |limit| {
         let fake = Fake::start(dialect, |_| Answer::Send(Vec::new()));
         let result = fake.handle().timeout(limit).quit();
+        // Whole questions only: a connection without a word ends coordinators before 4.0.0.
         let verbs = fake.verbs();
-        assert!(matches!(verbs[..], [] | [Verb::Quit]), "{verbs:?}");
+        let mut looks = verbs.iter().skip(1);
+        assert!(verbs.first().is_none_or(|&verb| verb == Verb::Quit));
+        assert!(looks.all(|&verb| verb == Verb::Status), "{verbs:?}");
+        assert_eq!(fake.silent(), 0);
         result
     };
     assert_cut_off(quit, |error| matches!(error, Error::StillListening { .. }));
@@ -536,7 +802,12 @@ fn a_late_refusal_by_a_stock_coordinator_is_asked_again() {
         Verb::Status => Answer::Send(answer(dialect, "status-1peers")),
         Verb::List => {
             lists += 1;
-            let this = list(dialect, &[[Running, PreSuspend][lists.min(2) - 1]], false);
+            let state = if (2..=4).contains(&lists) {
+                PreSuspend
+            } else {
+                Running
+            };
+            let this = list(dialect, &[state], false);
             let held = changed(dialect, "blocking-checkpoint", |header| header.status = -2);
             if lists < 4 {
                 Answer::Send(this)

@@ -257,21 +257,12 @@ impl Stage {
         panic!("no restart in {RESTART_TRIES} tries: {log:?}");
     }
 
-    /// `dmtcp_restart`, with what 2.x needs where the C library is newer than it.
+    /// `dmtcp_restart`, writing into a log.
     fn restart_command(&self, image: &Path, coordinator: &Coordinator) -> Command {
-        let mut restart = Restart::new(&self.tools, [image])
+        let restart = Restart::new(&self.tools, [image])
             .join(coordinator.address)
             .tmpdir(self.tmp.path());
-        let release = self.tools.version().unwrap();
-        if (release.major, release.minor) == (2, 4) {
-            // Root is refused without it.
-            restart = restart.raw_option("--run-as-root");
-        }
         let mut command = restart.to_command().unwrap();
-        if release.major == 2 {
-            // Threads that are put back are killed for their restartable sequences.
-            command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
-        }
         let log = fs::File::options()
             .append(true)
             .create(true)

@@ -255,6 +255,14 @@ impl Exchange {
         });
     }
 
+    /// Whether the message under way only announces the one behind it. Nothing should come between
+    /// the two: what the coordinator remembers of the first may change somebody else's command.
+    #[must_use]
+    pub fn is_announcing(&self) -> bool {
+        matches!(self.verb, Verb::BlockingPrefix | Verb::KillingPrefix)
+            && !matches!(self.stage, Stage::Done(_))
+    }
+
     /// The computation that the coordinator named in its latest answer, with its generation.
     ///
     /// Stock coordinators name none in the answers to commands; this library's does.

@@ -267,7 +267,10 @@ const WITH_PREFIXES: [Dialect; 4] = [Dialect::V2_4, Dialect::V2_5, Dialect::V2_6
 fn two_connections(dialect: Dialect, command: Command) -> (u32, Exchange) {
     let mut exchange = Exchange::new(dialect, FROM, command);
     let first = decode(dialect, &sent(&mut exchange));
+    let announces = dialect != Dialect::V3 || command == BLOCKING;
+    assert_eq!(exchange.is_announcing(), announces);
     exchange.received(&prefix_taken(dialect));
+    assert!(!exchange.is_announcing());
     // The end of the first connection is not the end of the exchange.
     exchange.closed();
     let second = decode(dialect, &sent(&mut exchange));

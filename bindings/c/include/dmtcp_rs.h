@@ -146,8 +146,11 @@ typedef struct dmtcp_worker {
  * with it. */
 typedef int32_t dmtcp_dialect;
 enum {
-  DMTCP_DIALECT_V3 = 3, /* DMTCP 3.0.0 to 4.2.0 */
-  DMTCP_DIALECT_V5 = 5  /* the development head, which calls itself 5.0 */
+  DMTCP_DIALECT_V2_4 = 24, /* DMTCP 2.4.0 to 2.5.0 */
+  DMTCP_DIALECT_V2_5 = 25, /* DMTCP 2.5.1 and 2.5.2 */
+  DMTCP_DIALECT_V2_6 = 26, /* DMTCP 2.6.0 */
+  DMTCP_DIALECT_V3 = 3,    /* DMTCP 3.0.0 to 4.2.0 */
+  DMTCP_DIALECT_V5 = 5     /* the development head, which calls itself 5.0 */
 };
 
 typedef struct dmtcp_coordinator dmtcp_coordinator;

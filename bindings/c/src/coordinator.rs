@@ -19,6 +19,9 @@ pub struct Coordinator(Mutex<Handle>);
 
 /// Dialects with their names in C.
 pub const DIALECTS: &[(&str, i32, Dialect)] = &[
+    ("DMTCP_DIALECT_V2_4", 24, Dialect::V2_4),
+    ("DMTCP_DIALECT_V2_5", 25, Dialect::V2_5),
+    ("DMTCP_DIALECT_V2_6", 26, Dialect::V2_6),
     ("DMTCP_DIALECT_V3", 3, Dialect::V3),
     ("DMTCP_DIALECT_V5", 5, Dialect::V5),
 ];

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use dmtcp_proto::{Command, Dialect, Exchange, ExchangeError, Reply, Step, UniquePid};
 
@@ -45,8 +46,8 @@ impl Call {
         }
     }
 
-    /// The outcome, or `None` if there is none until then. Only waiting for the answer ends with
-    /// `until`; connecting and sending end with the call's deadline.
+    /// The outcome, or `None` if there is none until then. Only waiting for the last answer ends with
+    /// `until`; all before it ends with the call's deadline.
     pub(super) fn advance(
         &mut self,
         until: Deadline,
@@ -55,6 +56,11 @@ impl Call {
             match self.exchange.step() {
                 Step::Connect => self.stream = Some(self.connect()?),
                 Step::Send(bytes) => self.send(&bytes)?,
+                Step::Receive if self.exchange.is_announcing() => {
+                    if !self.receive(self.deadline)? {
+                        return Err(self.timed_out("the answer"));
+                    }
+                }
                 Step::Receive => {
                     if !self.receive(until)? {
                         return Ok(None);
@@ -88,13 +94,22 @@ impl Call {
                 }
             }
         })?;
-        stream.set_nodelay(true).map_err(|e| self.io(e))?;
+        // Only about speed; to give up here would close the connection without a word.
+        let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 
+    /// Sends all of it even when the deadline has passed meanwhile: a connection that is closed
+    /// without a word, or in the middle of one, ends a coordinator before 4.0.0. A command is
+    /// shorter than any send buffer, so this does not wait.
     fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        let mut grace = None;
         while !bytes.is_empty() {
-            let Some(left) = self.deadline.remaining() else {
+            let left = self.deadline.remaining().or_else(|| {
+                let grace = grace.get_or_insert_with(|| Deadline::after(SEND_GRACE));
+                grace.remaining()
+            });
+            let Some(left) = left else {
                 return Err(self.timed_out("room to send"));
             };
             let sent = self.with_stream(|stream| {
@@ -180,3 +195,6 @@ fn is_end(error: &io::Error) -> bool {
             | ErrorKind::NotConnected
     )
 }
+
+/// How long a command that is not sent yet may still take behind the deadline.
+const SEND_GRACE: Duration = Duration::from_secs(1);

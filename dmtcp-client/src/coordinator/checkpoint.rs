@@ -6,12 +6,15 @@
 
 use std::time::Duration;
 
-use dmtcp_proto::{AfterCheckpoint, Checkpointed, Command, CommandError, Reply, WorkerInfo};
+use dmtcp_proto::{
+    AfterCheckpoint, BlockingCheckpoint, Checkpointed, Command, CommandError, Reply, WorkerInfo,
+    WorkerState,
+};
 
-use super::Coordinator;
 use super::call::Call;
 use super::error::Error;
 use super::round_watch::{Ending, Progress, RoundWatch};
+use super::{Coordinator, tells_no_list};
 use crate::deadline::Deadline;
 
 /// A checkpoint that is over, and how that is known.
@@ -24,6 +27,13 @@ pub struct CheckpointReport {
     pub evidence: Evidence,
 }
 
+/// Those that a checkpoint is about to stop.
+enum Before {
+    Listed(Vec<WorkerInfo>),
+    /// The coordinator tells no list.
+    Counted(u32),
+}
+
 /// How the end of a checkpoint is known. Neither says that the images are whole and on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,7 +43,7 @@ pub enum Evidence {
     /// It did not say. Every worker was seen stopped for the checkpoint and then running again
     /// or, if it was to exit, seen with its image written and then gone.
     Observed {
-        /// How many worker lists this rests on.
+        /// How many worker lists, or where there are none (2.4) status requests, this rests on.
         lists: u32,
     },
 }
@@ -47,6 +57,10 @@ impl Coordinator {
     /// A computation that is starting, restarting or in another checkpoint is waited for, one
     /// without any worker for 5 s.
     ///
+    /// 2.x and 3.0.0 never answer a checkpoint that they refuse, so they are asked only while all
+    /// workers run. A checkpoint of somebody else that begins in the moment between is taken for this
+    /// one.
+    ///
     /// On the development head, two programs that ask for this at the same moment disturb each
     /// other: the second is refused and the first is forgotten. The state is looked at before
     /// asking, which leaves a window of a millisecond; whoever is forgotten nevertheless gets the
@@ -56,18 +70,24 @@ impl Coordinator {
     ///
     /// [`Error::CheckpointTimedOut`]: the round goes on, and nothing can stop it.
     /// [`Error::WorkerLost`], [`Error::ComputationEnded`], [`Error::CheckpointFailed`]: there
-    /// will be no complete set. [`Error::Command`]: refused until `limit` was over, or no workers.
+    /// will be no complete set. [`Error::FewerPeers`], 2.4 only: there may be none. [`Error::Command`]: refused until `limit` was over, or no workers.
     pub fn checkpoint(&self, limit: Duration) -> Result<CheckpointReport, Error> {
         let deadline = Deadline::after(limit);
         let mut refusal = None;
         loop {
-            let workers = match self.wait_until_running(deadline) {
-                Ok(workers) => workers,
+            let before = match self.wait_until_running(deadline) {
+                Ok(before) => before,
                 Err(error) if deadline.has_passed() => return Err(refusal.unwrap_or(error)),
                 Err(error) => return Err(error),
             };
-            let mut watch = RoundWatch::new(Ending::Resume, workers);
-            match self.ask_and_watch(deadline, &mut watch) {
+            let outcome = match before {
+                Before::Counted(peers) => self.ask_and_count(deadline, peers),
+                Before::Listed(workers) => {
+                    let mut watch = RoundWatch::new(Ending::Resume, workers);
+                    self.ask_and_watch(deadline, &mut watch)
+                }
+            };
+            match outcome {
                 Err(error) if is_refusal(&error) => {
                     refusal = Some(error);
                     deadline.pause(RETRY);
@@ -87,13 +107,14 @@ impl Coordinator {
     /// # Errors
     ///
     /// As [`checkpoint`](Self::checkpoint), and: [`Error::Unconfirmed`], the workers are gone and
-    /// their images may or may not be whole; [`Error::WorkersRemain`], some did not exit;
+    /// their images may or may not be whole, which is all that 2.4 ever shows;
+    /// [`Error::WorkersRemain`], [`Error::PeersRemain`], some did not exit;
     /// [`Error::RefusedButArmed`].
     pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<CheckpointReport, Error> {
         let deadline = Deadline::after(limit);
         let mut armed = false;
         loop {
-            let workers = match self.wait_until_running(deadline) {
+            let before = match self.wait_until_running(deadline) {
                 Err(Error::CheckpointTimedOut { .. } | Error::TimedOut { .. }) if armed => {
                     return Err(Error::RefusedButArmed { addr: self.addr });
                 }
@@ -103,8 +124,13 @@ impl Coordinator {
             let mut call = Call::new(self.addr, self.dialect, command, deadline);
             match call.finish() {
                 Ok(Reply::Started { peers }) => {
-                    let mut watch = RoundWatch::new(Ending::Exit, workers);
-                    return self.observe(deadline, peers, &mut watch);
+                    return match before {
+                        Before::Counted(_) => self.count_until_gone(deadline),
+                        Before::Listed(workers) => {
+                            let mut watch = RoundWatch::new(Ending::Exit, workers);
+                            self.observe(deadline, peers, &mut watch)
+                        }
+                    };
                 }
                 Ok(Reply::Checkpointed(done)) => {
                     self.wait_until_gone(deadline)?;
@@ -123,6 +149,10 @@ impl Coordinator {
                     return Err(Error::RefusedButArmed { addr: self.addr });
                 }
                 Err(Error::TimedOut { .. }) => {
+                    let workers = match before {
+                        Before::Listed(workers) => workers,
+                        Before::Counted(_) => Vec::new(),
+                    };
                     let watch = RoundWatch::new(Ending::Exit, workers);
                     return Err(self.out_of_time(deadline, &watch));
                 }
@@ -152,12 +182,24 @@ impl Coordinator {
     }
 
     /// The workers, once there are some and all of them run.
-    fn wait_until_running(&self, deadline: Deadline) -> Result<Vec<WorkerInfo>, Error> {
+    fn wait_until_running(&self, deadline: Deadline) -> Result<Before, Error> {
         let start_grace = deadline.at_most(START_GRACE);
         loop {
             let status = self.ask_status(deadline)?;
             if status.running {
-                return Ok(self.ask_workers(deadline)?.0);
+                let all_run = |workers: &[WorkerInfo]| {
+                    let mut states = workers.iter().map(|worker| worker.state);
+                    states.all(|state| state == WorkerState::Running)
+                };
+                match self.ask_workers(deadline) {
+                    Ok((workers, _)) if all_run(&workers) => return Ok(Before::Listed(workers)),
+                    // Somebody else's checkpoint has just begun.
+                    Ok(_) => {}
+                    Err(error) if tells_no_list(&error) => {
+                        return Ok(Before::Counted(status.peers));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             // Another look would come too late to be answered.
             let last = deadline.remaining().is_none_or(|left| left <= RETRY);
@@ -189,7 +231,12 @@ impl Coordinator {
         deadline: Deadline,
         watch: &mut RoundWatch,
     ) -> Result<CheckpointReport, Error> {
-        let command = Command::Checkpoint(AfterCheckpoint::ReplyWhenDone);
+        let blocking = self.quirks().map(|quirks| quirks.blocking);
+        let command = Command::Checkpoint(match blocking {
+            // It would be refused first, and begin then.
+            Some(BlockingCheckpoint::No) => AfterCheckpoint::ReplyAtOnce,
+            _ => AfterCheckpoint::ReplyWhenDone,
+        });
         let mut call = Call::new(self.addr, self.dialect, command, deadline);
         // What was seen, and until when an answer may still overrule it.
         let mut seen: Option<(Progress, Deadline)> = None;
@@ -251,17 +298,19 @@ impl Coordinator {
         watch: &mut RoundWatch,
     ) -> Result<CheckpointReport, Error> {
         let stopped = u32::try_from(watch.stopped()).unwrap_or(u32::MAX);
-        // The development head releases the others when a worker dies at a barrier, and calls
-        // the checkpoint complete. 3.0.0 does not tell how many there were.
-        if done.peers != 0 && done.peers < stopped {
-            let (workers, _) = self.ask_workers(deadline)?;
+        let entered = u32::try_from(watch.entered()).unwrap_or(u32::MAX);
+        // Stock coordinators release the others when a worker dies at a barrier, and call the
+        // checkpoint complete. 2.x and 3.0.0 do not tell how many there were.
+        if done.peers < stopped {
+            let listed = self.listed_or_gone(deadline)?;
+            let workers = listed.unwrap_or_default();
             watch.see(workers);
             if let Some(worker) = watch.missing() {
                 return Err(self.lost(worker.clone()));
             }
         }
         Ok(CheckpointReport {
-            peers: if done.peers == 0 { stopped } else { done.peers },
+            peers: if done.peers == 0 { entered } else { done.peers },
             evidence: Evidence::CoordinatorReply,
         })
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dmtcp_proto::{CommandError, ExchangeError, Interval, WorkerInfo};
+use dmtcp_proto::{CommandError, Dialect, ExchangeError, Interval, Release, WorkerInfo};
 
 /// Why a call to a coordinator failed.
 #[derive(Debug, thiserror::Error)]
@@ -107,14 +107,12 @@ pub enum Error {
     },
     /// All workers are gone, as they should be, but not all of them were seen to have written
     /// their images. They may be there and whole: verify them before using or discarding them.
-    #[error(
-        "the workers exited, but {} of them were not seen to have written their images",
-        .unseen.len()
-    )]
+    #[error("the workers exited, but {}", unwritten(.unseen))]
     Unconfirmed {
         /// Where the coordinator is.
         addr: SocketAddr,
-        /// Those not seen, as they were last seen.
+        /// Those not seen, as they were last seen; empty where the coordinator tells no names (2.4)
+        /// and so none was seen.
         unseen: Vec<WorkerInfo>,
     },
     /// A checkpoint that was to kill the workers was refused, and a stock coordinator remembers
@@ -129,11 +127,17 @@ pub enum Error {
     /// The coordinator said yes to an interval and did not take it: 3.1.1 to 4.2.0 never do.
     /// Set it when the coordinator or the program is started (`-i`).
     #[error(
-        "the coordinator at {addr} ignored the interval: asked for {asked:?}, it has {found:?}"
+        "the coordinator at {addr} ({}) ignored the interval: asked for {asked:?}, it has {found:?}; \
+         start it, or the program, with that interval instead",
+        speaker(.dialect, .release)
     )]
     IntervalIgnored {
         /// Where.
         addr: SocketAddr,
+        /// What was spoken.
+        dialect: Dialect,
+        /// Its release, where the handle was told.
+        release: Option<Release>,
         /// What was asked for.
         asked: Interval,
         /// What the coordinator says it has; `Unchanged`: it does not say (3.1.1).
@@ -147,6 +151,29 @@ pub enum Error {
         addr: SocketAddr,
         /// The workers.
         workers: Vec<WorkerInfo>,
+    },
+    /// Workers that should have exited are still there, and the coordinator tells no names (2.4). It
+    /// turns away every new one meanwhile.
+    #[error("{peers} workers are still there under the coordinator at {addr}")]
+    PeersRemain {
+        /// Where the coordinator is.
+        addr: SocketAddr,
+        /// How many.
+        peers: u32,
+    },
+    /// The checkpoint is over, and fewer workers are there than when it began. The coordinator tells
+    /// no names (2.4): whether those that are gone have left images, the images must show.
+    #[error(
+        "the checkpoint is over and {after} of {before} workers are left; the coordinator at {addr} \
+         does not tell whether the others were part of it: look at the images"
+    )]
+    FewerPeers {
+        /// Where the coordinator is.
+        addr: SocketAddr,
+        /// Workers when it began.
+        before: u32,
+        /// Workers at its end.
+        after: u32,
     },
     /// The coordinator closed the connection as if it would end, and still listens: it most
     /// likely speaks another dialect.
@@ -169,6 +196,20 @@ impl Error {
     }
 }
 
+fn speaker(dialect: &Dialect, release: &Option<Release>) -> String {
+    match release {
+        Some(release) => release.to_string(),
+        None => format!("{dialect:?}"),
+    }
+}
+
+fn unwritten(unseen: &[WorkerInfo]) -> String {
+    match unseen.len() {
+        0 => "this coordinator does not show whether they had written their images".to_owned(),
+        len => format!("{len} of them were not seen to have written their images"),
+    }
+}
+
 fn standing(begun: &bool, workers: &[WorkerInfo]) -> String {
     let begun = if *begun {
         "it goes on"
@@ -182,7 +223,7 @@ fn standing(begun: &bool, workers: &[WorkerInfo]) -> String {
 fn names(workers: &[WorkerInfo]) -> String {
     const SHOWN: usize = 5;
     if workers.is_empty() {
-        return "none".to_owned();
+        return "none listed".to_owned();
     }
     let mut names: Vec<String> = workers
         .iter()

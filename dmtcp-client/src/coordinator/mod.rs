@@ -4,6 +4,7 @@
 //! starts nothing and holds nothing: a coordinator in this process is `Server`.
 
 mod address;
+mod by_count;
 mod call;
 mod checkpoint;
 mod error;
@@ -14,12 +15,12 @@ pub use error::Error;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use dmtcp_proto::{
-    AfterCheckpoint, Command, Dialect, ExchangeError, Interval, Reply, Status, UniquePid,
-    WorkerInfo,
+    AfterCheckpoint, Command, Dialect, ExchangeError, Interval, Quirks, Release, Reply, Status,
+    Text, UniquePid, WorkerInfo,
 };
 
 use call::Call;
@@ -50,6 +51,7 @@ use crate::deadline::Deadline;
 pub struct Coordinator {
     addr: SocketAddr,
     dialect: Dialect,
+    release: Option<Release>,
     timeout: Duration,
 }
 
@@ -60,6 +62,7 @@ impl Coordinator {
         Self {
             addr,
             dialect,
+            release: None,
             timeout: Duration::from_secs(10),
         }
     }
@@ -86,6 +89,26 @@ impl Coordinator {
             timeout: limit,
             ..self
         }
+    }
+
+    /// The same handle to a coordinator of this release, as [`Tools::version`](crate::Tools::version)
+    /// tells it. The dialect stays: a release is a hint, and where it contradicts the dialect, it
+    /// is taken for the nearest one that speaks it.
+    ///
+    /// Nothing depends on it but words and detours: without it, what the coordinator cannot do is found
+    /// out by trying.
+    #[must_use]
+    pub fn with_release(self, release: Release) -> Self {
+        Self {
+            release: Some(release.on_wire(self.dialect)),
+            ..self
+        }
+    }
+
+    /// The release, if [it was told](Self::with_release).
+    #[must_use]
+    pub fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
     }
 
     /// Where it listens.
@@ -116,7 +139,8 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status).
+    /// As [`status`](Self::status). 2.4 tells no list: [`ExchangeError::NoList`], whether there are
+    /// workers or not.
     pub fn workers(&self) -> Result<Vec<WorkerInfo>, Error> {
         let (workers, _) = self.ask_workers(self.default_deadline())?;
         Ok(workers)
@@ -157,10 +181,38 @@ impl Coordinator {
         } else {
             Err(Error::IntervalIgnored {
                 addr: self.addr,
+                dialect: self.dialect,
+                release: self.release.clone(),
                 asked: interval,
                 found,
             })
         }
+    }
+
+    /// Where images go unless a worker was told otherwise. 2.5.1 to 2.6.0 only.
+    ///
+    /// # Errors
+    ///
+    /// As [`status`](Self::status); [`Error::Command`] while not all workers run;
+    /// [`ExchangeError::Encode`] in dialects that have no such command: nothing is sent then, and what
+    /// the workers have reported stands in the restart script.
+    pub fn checkpoint_dir(&self) -> Result<Text, Error> {
+        match self.ask(Command::CheckpointDir, self.default_deadline())? {
+            Reply::CheckpointDir(dir) => Ok(dir),
+            _ => Err(self.wrong_reply()),
+        }
+    }
+
+    /// Sets which components of the workers log, one bit for each. 2.5.1 to 2.6.0 only, and workers that
+    /// were built to log.
+    ///
+    /// # Errors
+    ///
+    /// As [`status`](Self::status), and [`ExchangeError::Encode`] in dialects that have no such command:
+    /// nothing is sent then.
+    pub fn set_log_mask(&self, mask: u32) -> Result<(), Error> {
+        self.ask(Command::SetLogMask(mask), self.default_deadline())?;
+        Ok(())
     }
 
     /// Kills all workers and waits until they are gone. The coordinator stays, unless it was
@@ -168,13 +220,16 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status), and [`Error::WorkersRemain`] when some have not been seen to
-    /// obey in time.
+    /// As [`status`](Self::status), and [`Error::WorkersRemain`] or, where no names are told,
+    /// [`Error::PeersRemain`] when some have not been seen to obey in time.
     pub fn kill_workers(&self) -> Result<(), Error> {
         let deadline = self.default_deadline();
         self.ask(Command::Kill, deadline)?;
         // Until these are gone, no other can join.
-        let mut left = self.listed_or_gone(deadline)?.unwrap_or_default();
+        let mut left = match self.listed_or_gone(deadline) {
+            Err(error) if tells_no_list(&error) => return self.wait_until_none(deadline),
+            listed => listed?.unwrap_or_default(),
+        };
         while !left.is_empty() {
             deadline.pause(POLL);
             let listed = match self.listed_or_gone(deadline) {
@@ -195,26 +250,32 @@ impl Coordinator {
 
     /// Kills all workers, ends the coordinator, and waits until nobody listens there any more.
     ///
+    /// To see that, it asks for the status: a connection without a word would end what it may have
+    /// failed to end, and any before 4.0.0 that has taken its place.
+    ///
     /// # Errors
     ///
     /// As [`status`](Self::status), and [`Error::StillListening`].
     pub fn quit(self) -> Result<(), Error> {
         let deadline = self.default_deadline();
         self.ask(Command::Quit, deadline)?;
-        while let Some(left) = deadline.remaining() {
-            match TcpStream::connect_timeout(&self.addr, left) {
-                Ok(_) => deadline.pause(POLL),
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(()),
-                // Caught in the backlog of a listener that is closing.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => deadline.pause(POLL),
-                Err(error) if error.kind() == ErrorKind::TimedOut => {}
-                Err(source) => {
-                    return Err(Error::Connect {
-                        addr: self.addr,
-                        source,
-                    });
-                }
+        while !deadline.has_passed() {
+            match self.ask_status(deadline) {
+                Err(Error::Connect { source, .. }) => match source.kind() {
+                    ErrorKind::ConnectionRefused => return Ok(()),
+                    // Caught in the backlog of a listener that is closing.
+                    ErrorKind::ConnectionReset => {}
+                    _ => {
+                        return Err(Error::Connect {
+                            addr: self.addr,
+                            source,
+                        });
+                    }
+                },
+                // About to end, or of another dialect.
+                Ok(_) | Err(_) => {}
             }
+            deadline.pause(POLL);
         }
         Err(Error::StillListening { addr: self.addr })
     }
@@ -255,7 +316,21 @@ impl Coordinator {
     /// The workers; `None` when nobody listens any more, as when a coordinator ends with its last
     /// worker.
     fn listed_or_gone(&self, deadline: Deadline) -> Result<Option<Vec<WorkerInfo>>, Error> {
-        let mut asked = self.ask_workers(deadline);
+        let listed = self.unless_gone(deadline, || self.ask_workers(deadline))?;
+        Ok(listed.map(|(workers, _)| workers))
+    }
+
+    /// The status; `None` when nobody listens any more.
+    fn status_or_gone(&self, deadline: Deadline) -> Result<Option<Status>, Error> {
+        self.unless_gone(deadline, || self.ask_status(deadline))
+    }
+
+    fn unless_gone<T>(
+        &self,
+        deadline: Deadline,
+        ask: impl Fn() -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut asked = ask();
         if let Err(Error::Exchange {
             source: ExchangeError::NoReply { .. },
             ..
@@ -263,15 +338,20 @@ impl Coordinator {
         {
             // Caught in the middle of its end; or it dislikes us, and does so again.
             deadline.pause(POLL);
-            asked = self.ask_workers(deadline);
+            asked = ask();
         }
         match asked {
-            Ok((workers, _)) => Ok(Some(workers)),
+            Ok(answer) => Ok(Some(answer)),
             Err(Error::Connect { source, .. }) if source.kind() == ErrorKind::ConnectionRefused => {
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// What its release does differently, if it is known.
+    fn quirks(&self) -> Option<&'static Quirks> {
+        self.release.as_ref().and_then(Release::quirks)
     }
 
     /// An exchange answers each command with the reply that belongs to it.
@@ -281,6 +361,17 @@ impl Coordinator {
             source: std::io::Error::other("the reply is not one to this command"),
         }
     }
+}
+
+/// Whether that is why there is no list.
+fn tells_no_list(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Exchange {
+            source: ExchangeError::NoList { .. },
+            ..
+        }
+    )
 }
 
 /// Between two looks at something that is about to end.

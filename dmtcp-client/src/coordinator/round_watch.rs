@@ -43,6 +43,8 @@ pub(super) struct RoundWatch {
     come_through: bool,
     listed: Vec<WorkerInfo>,
     lists: u32,
+    /// How many there were when it began.
+    entered: usize,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl RoundWatch {
             come_through: false,
             listed: Vec::new(),
             lists: 0,
+            entered: workers.len(),
         };
         for worker in &workers {
             watch.note(worker);
@@ -104,6 +107,11 @@ impl RoundWatch {
             .values()
             .map(|member| &member.last)
             .find(|last| !self.is_listed(last.number))
+    }
+
+    /// How many workers there were when it began.
+    pub(super) fn entered(&self) -> usize {
+        self.entered
     }
 
     /// How many lists there were.
@@ -205,7 +213,16 @@ impl Member {
 fn is_stopped(state: WorkerState) -> bool {
     matches!(
         state,
-        WorkerState::Suspended | WorkerState::Checkpointing | WorkerState::Checkpointed
+        WorkerState::Suspended
+            | WorkerState::Checkpointing
+            | WorkerState::Checkpointed
+            | WorkerState::FdLeaderElection
+            | WorkerState::PreCheckpointRegister
+            | WorkerState::PreCheckpointQuery
+            | WorkerState::Drained
+            | WorkerState::NameServiceDataRegistered
+            | WorkerState::DoneQuerying
+            | WorkerState::Refilled
     )
 }
 
@@ -249,6 +266,26 @@ mod tests {
             &[(1, Running), (2, Running)],
         ];
         assert_eq!(after(Ending::Resume, rounds), Progress::Complete);
+    }
+
+    #[test]
+    fn phases_of_2_x_are_a_round() {
+        let rounds: &[&[(u64, WorkerState)]] = &[
+            &[(1, Running), (2, Running)],
+            &[(1, WorkerState::FdLeaderElection), (2, Suspended)],
+            &[(1, WorkerState::Drained), (2, WorkerState::Drained)],
+            &[(1, WorkerState::Refilled), (2, WorkerState::DoneQuerying)],
+            &[(1, Running), (2, WorkerState::Refilled)],
+            &[(1, Running), (2, Running)],
+        ];
+        assert_eq!(after(Ending::Resume, rounds), Progress::Complete);
+        let lost: &[&[(u64, WorkerState)]] = &[
+            &[(1, Running), (2, Running)],
+            &[(1, WorkerState::Drained), (2, WorkerState::Drained)],
+            &[(1, WorkerState::Refilled)],
+        ];
+        let lost = after(Ending::Resume, lost);
+        assert!(matches!(lost, Progress::Lost(worker) if worker.number == 2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::tools::fake_tools;
+use crate::tools::{fake, fake_tools};
 
 fn address() -> SocketAddr {
     "127.0.0.1:4242".parse().unwrap()
@@ -67,6 +67,31 @@ fn everything() {
                 .get_envs()
                 .any(|pair| pair == (name.as_ref(), Some(value.as_ref())))
         );
+    }
+}
+
+#[test]
+fn what_2_x_needs() {
+    let root = geteuid().is_root();
+    for (version, strict, options) in [
+        ("2.4.9", true, &["--run-as-root"][..]),
+        (
+            "2.4.9",
+            false,
+            &["--run-as-root", "--no-strict-uid-checking"],
+        ),
+        ("2.5.0", false, &["--no-strict-checking"]),
+        ("4.2.0", true, &[]),
+    ] {
+        let (_dir, tools) = fake(&format!("echo 'dmtcp_launch (DMTCP) {version}'"));
+        let restart = Restart::new(&tools, ["/s/a.dmtcp"]).join(address());
+        let command = restart.strict_checking(strict).to_command().unwrap();
+        let mut expected = JOIN.to_vec();
+        expected.extend(options.iter().filter(|&&it| root || it != "--run-as-root"));
+        expected.push("/s/a.dmtcp");
+        assert_eq!(words(&command), expected, "{version}");
+        let tunables = command.get_envs().find(|(name, _)| *name == TUNABLES);
+        assert_eq!(tunables.is_some(), version.starts_with('2'), "{version}");
     }
 }
 

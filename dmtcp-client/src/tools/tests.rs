@@ -32,7 +32,8 @@ pub(crate) fn fake_tools() -> (TempDir, Tools) {
     fake("for word; do echo \"$word\"; done; env; pwd")
 }
 
-fn fake(script: &str) -> (TempDir, Tools) {
+/// Tools that do this.
+pub(crate) fn fake(script: &str) -> (TempDir, Tools) {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), &PROGRAMS, script);
     let tools = Tools::in_dir(dir.path()).unwrap();
@@ -133,38 +134,6 @@ fn the_error_names_every_place_and_what_to_do() {
             .contains("neither DMTCP_BIN nor PATH")
     );
     assert!(nowhere.all().is_empty());
-}
-
-#[test]
-fn versions_map_to_dialects() {
-    for (printed, numbers, dialect) in [
-        ("3.0.0", (3, 0, 0), Some(Dialect::V3)),
-        ("3.1.0-rc1", (3, 1, 0), Some(Dialect::V3)),
-        ("4.2.0", (4, 2, 0), Some(Dialect::V3)),
-        ("5.0", (5, 0, 0), Some(Dialect::V5)),
-        ("2.6.0", (2, 6, 0), Some(Dialect::V2_6)),
-        ("2.5.2", (2, 5, 2), Some(Dialect::V2_5)),
-        ("2.5.1", (2, 5, 1), Some(Dialect::V2_5)),
-        ("2.5.0", (2, 5, 0), Some(Dialect::V2_4)),
-        ("2.4.9", (2, 4, 9), Some(Dialect::V2_4)),
-        ("2.3.1", (2, 3, 1), None),
-        ("1.2.8", (1, 2, 8), None),
-    ] {
-        let output = format!("dmtcp_launch (DMTCP) {printed}\nLicense: some (DMTCP) text\n");
-        let release = Release::parse(output.as_bytes()).unwrap();
-        assert_eq!((release.major, release.minor, release.patch), numbers);
-        assert_eq!(release.dialect, dialect);
-        assert_eq!(release.to_string(), format!("DMTCP {printed}"));
-    }
-    for output in [
-        "",
-        "dmtcp_launch 4.2.0",
-        "x (DMTCP)",
-        "x (DMTCP) v5",
-        "(DMTCP) 99999999999",
-    ] {
-        assert_eq!(Release::parse(output.as_bytes()), None, "{output:?}");
-    }
 }
 
 #[test]

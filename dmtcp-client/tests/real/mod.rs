@@ -105,7 +105,11 @@ impl Stage {
 
     pub(crate) fn handle(&self) -> Coordinator {
         let addr = (std::net::Ipv4Addr::LOCALHOST, self.port).into();
-        Coordinator::new(addr, self.installation.dialect).timeout(LONG)
+        let handle = Coordinator::new(addr, self.installation.dialect).timeout(LONG);
+        match self.coordinator {
+            Some(_) => handle.with_release(self.installation.tools.version().unwrap()),
+            None => handle,
+        }
     }
 
     /// Starts a program as a worker; does not wait for it. Returns its place in `pid`.
