@@ -184,8 +184,17 @@ impl Coordinator {
     /// The workers, once there are some and all of them run.
     fn wait_until_running(&self, deadline: Deadline) -> Result<Before, Error> {
         let start_grace = deadline.at_most(START_GRACE);
+        let mut known = None;
         loop {
-            let status = self.ask_status(deadline)?;
+            let status = match (self.ask_status(deadline), known) {
+                (Ok(status), _) => status,
+                // What is known says more than that the last look came too late.
+                (Err(Error::TimedOut { .. }), Some(peers)) if deadline.has_passed() => {
+                    return Err(self.not_ready(deadline, peers));
+                }
+                (Err(error), _) => return Err(error),
+            };
+            known = Some(status.peers);
             if status.running {
                 let all_run = |workers: &[WorkerInfo]| {
                     let mut states = workers.iter().map(|worker| worker.state);
@@ -203,25 +212,28 @@ impl Coordinator {
             }
             // Another look would come too late to be answered.
             let last = deadline.remaining().is_none_or(|left| left <= RETRY);
-            if status.peers == 0 && (last || start_grace.has_passed()) {
-                return Err(Error::Command {
-                    addr: self.addr,
-                    source: CommandError::NotRunning,
-                });
-            }
-            if last {
-                return Err(Error::CheckpointTimedOut {
-                    addr: self.addr,
-                    limit: deadline.limit(),
-                    begun: false,
-                    // The limit is over; what the list adds is worth a moment more.
-                    workers: self
-                        .ask_workers(Deadline::after(RETRY))
-                        .map(|(workers, _)| workers)
-                        .unwrap_or_default(),
-                });
+            if last || (status.peers == 0 && start_grace.has_passed()) {
+                return Err(self.not_ready(deadline, status.peers));
             }
             deadline.pause(RETRY);
+        }
+    }
+
+    fn not_ready(&self, deadline: Deadline, peers: u32) -> Error {
+        let addr = self.addr;
+        if peers == 0 {
+            let source = CommandError::NotRunning;
+            return Error::Command { addr, source };
+        }
+        Error::CheckpointTimedOut {
+            addr,
+            limit: deadline.limit(),
+            begun: false,
+            // The limit is over; what the list adds is worth a moment more.
+            workers: self
+                .ask_workers(Deadline::after(RETRY))
+                .map(|(workers, _)| workers)
+                .unwrap_or_default(),
         }
     }
 

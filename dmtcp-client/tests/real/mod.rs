@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dmtcp_client::{Tools, coordinator::Coordinator};
-use dmtcp_proto::Dialect;
+use dmtcp_proto::{Dialect, Quirks};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -16,6 +16,7 @@ pub(crate) struct Installation {
     tools: Tools,
     pub(crate) version: String,
     pub(crate) dialect: Dialect,
+    pub(crate) quirks: &'static Quirks,
 }
 
 /// Runs `test` on every installation of [`Tools::all`]. One test at a time: several would starve
@@ -31,6 +32,7 @@ pub(crate) fn on_each(test: impl Fn(&Installation)) {
         let installation = Installation {
             version: tools.version().unwrap().text,
             dialect: tools.dialect().unwrap(),
+            quirks: tools.version().unwrap().quirks().unwrap(),
             tools,
         };
         println!("--- DMTCP {}", installation.version);
