@@ -260,20 +260,14 @@ impl Coordinator {
         let deadline = self.default_deadline();
         self.ask(Command::Quit, deadline)?;
         while !deadline.has_passed() {
-            match self.ask_status(deadline) {
-                Err(Error::Connect { source, .. }) => match source.kind() {
+            // Any other outcome: it is about to end, or of another dialect.
+            if let Err(Error::Connect { addr, source }) = self.ask_status(deadline) {
+                match source.kind() {
                     ErrorKind::ConnectionRefused => return Ok(()),
                     // Caught in the backlog of a listener that is closing.
                     ErrorKind::ConnectionReset => {}
-                    _ => {
-                        return Err(Error::Connect {
-                            addr: self.addr,
-                            source,
-                        });
-                    }
-                },
-                // About to end, or of another dialect.
-                Ok(_) | Err(_) => {}
+                    _ => return Err(Error::Connect { addr, source }),
+                }
             }
             deadline.pause(POLL);
         }
