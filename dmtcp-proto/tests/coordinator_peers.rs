@@ -564,7 +564,9 @@ fn names_of_peers_add_no_lines_to_the_list() {
         let conn = world.tool(dialect, tool_id(1), Verb::List, Interval::Unchanged);
         let list = world.answer(conn, dialect).unwrap().text;
         let list = String::from_utf8(list.to_vec()).unwrap();
-        assert_eq!(list.lines().count(), 4, "{list}");
+        // Two of the header, and behind the worker an empty one, which tools of 2.x do not know.
+        let lines = if dialect.phases().is_empty() { 4 } else { 3 };
+        assert_eq!(list.lines().count(), lines, "{list}");
     });
 }
 

@@ -231,6 +231,10 @@ fn check(
         (Ok(reply), None) => panic!("{reply:?} to {answer:?}"),
         (Ok(reply), Some(result)) => assert!(is_answer(command, reply, result), "{reply:?}"),
         (Err(ExchangeError::List(_)), Some(_)) => assert_eq!(command, Command::List),
+        (Err(ExchangeError::NoList { .. }), Some(result)) => {
+            assert_eq!(command, Command::List);
+            assert!(result.text.is_empty(), "there is a list");
+        }
         (Err(error), Some(_)) => panic!("carried out, and {error:?}"),
         (Err(_), None) => {}
     }
