@@ -34,6 +34,7 @@ mod kind;
 mod message;
 mod name;
 mod phase;
+mod probe;
 mod release;
 mod restart_script;
 mod state;
@@ -61,6 +62,7 @@ pub use message::{
 };
 pub use name::Name;
 pub use phase::Phase;
+pub use probe::{Probe, ProbeError, ProbeStep, Probed, Probing};
 pub use release::{
     BlockingCheckpoint, ImageFormat, KillingCheckpoint, Quirks, Release, RestartScriptForm,
     Strangers,
