@@ -178,7 +178,7 @@ impl Call {
     }
 }
 
-fn is_pause(error: &io::Error) -> bool {
+pub(super) fn is_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
@@ -186,7 +186,7 @@ fn is_pause(error: &io::Error) -> bool {
 }
 
 /// A coordinator that closes with our bytes unread ends the connection with a reset.
-fn is_end(error: &io::Error) -> bool {
+pub(super) fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionReset

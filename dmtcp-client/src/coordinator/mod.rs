@@ -7,10 +7,12 @@ mod address;
 mod by_count;
 mod call;
 mod checkpoint;
+mod detect;
 mod error;
 mod round_watch;
 
 pub use checkpoint::{CheckpointReport, Evidence};
+pub use detect::{DetectError, DetectOptions, Detected, DialectCache, How, detect};
 pub use error::Error;
 
 use std::collections::BTreeSet;

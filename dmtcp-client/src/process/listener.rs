@@ -1,0 +1,239 @@
+//! The stock coordinator that listens at an address of this host, found without a connection: from
+//! the kernel's table of sockets to the process, from that to its executable. It notices nothing.
+
+use std::{
+    env, fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use super::{Identity, ProcessError, capture, clean_environment};
+
+/// A process that runs `dmtcp_coordinator` and listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) process: Identity,
+    /// Its executable, as it is named now; an executable that was removed keeps its name with a
+    /// suffix.
+    pub(crate) program: PathBuf,
+}
+
+impl Listener {
+    /// The one at `addr`; `None`: another host's address, nobody, another program, or a process of
+    /// a user into which this one may not look.
+    pub(crate) fn at(addr: SocketAddr) -> io::Result<Option<Self>> {
+        if !is_of_this_host(addr.ip()) {
+            return Ok(None);
+        }
+        let sockets = listening(addr)?;
+        if sockets.is_empty() {
+            return Ok(None);
+        }
+        for entry in fs::read_dir("/proc")? {
+            // Processes come and go while they are looked at.
+            let Ok(entry) = entry else { continue };
+            let name = entry.file_name();
+            let Some(pid) = name.to_str().and_then(|text| text.parse().ok()) else {
+                continue;
+            };
+            let Ok(program) = fs::read_link(entry.path().join("exe")) else {
+                continue;
+            };
+            if !is_coordinator(&program) || !holds(&entry.path(), &sockets) {
+                continue;
+            }
+            if let Ok(Some(process)) = Identity::of(pid) {
+                return Ok(Some(Self { process, program }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether its executable is one that this process would run anyway: its user's own or root's,
+    /// and not for everybody to write.
+    pub(crate) fn may_be_run(&self) -> bool {
+        let own = fs::metadata("/proc/self").map(|own| own.uid());
+        let (Ok(own), Ok(file)) = (own, fs::metadata(self.executable())) else {
+            return false;
+        };
+        (file.uid() == own || file.uid() == 0) && file.mode() & 0o002 == 0
+    }
+
+    /// What its executable prints when it is asked for its version.
+    ///
+    /// The very file that runs is asked, also when another one has taken its place since.
+    pub(crate) fn ask_version(&self, limit: Duration) -> Result<Vec<u8>, ProcessError> {
+        let mut command = Command::new(self.executable());
+        clean_environment(&mut command, env::vars_os());
+        command.arg("--version");
+        let (_, output) = capture(command, limit)?;
+        Ok(output)
+    }
+
+    fn executable(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/exe", self.process.pid()))
+    }
+}
+
+fn is_coordinator(program: &Path) -> bool {
+    let name = program.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.trim_end_matches(" (deleted)") == "dmtcp_coordinator")
+}
+
+/// Only an address of this host can be bound.
+fn is_of_this_host(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// The sockets that take connections to `addr`, as the links in `/proc/PID/fd` name them. Those of
+/// the very address come before those of all addresses, as in the kernel.
+fn listening(addr: SocketAddr) -> io::Result<Vec<PathBuf>> {
+    let wanted = match addr.ip().to_canonical() {
+        // The kernel takes this for the own host.
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    let mut exact = Vec::new();
+    let mut any = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = match fs::read_to_string(table) {
+            Ok(text) => text,
+            // Not there on a system without IPv6.
+            Err(error) if table.ends_with('6') && error.kind() == io::ErrorKind::NotFound => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (local, inode) in text.lines().filter_map(listener) {
+            let socket = PathBuf::from(format!("socket:[{inode}]"));
+            if local.port() != addr.port() {
+                continue;
+            }
+            if local.ip() == wanted {
+                exact.push(socket);
+            } else if local.ip().is_unspecified() {
+                any.push(socket);
+            }
+        }
+    }
+    Ok(if exact.is_empty() { any } else { exact })
+}
+
+/// Address and inode of a line that is a listening socket. Fields: number, local address, remote
+/// address, state, queues, timer, retransmits, user, timeout, inode.
+fn listener(line: &str) -> Option<(SocketAddr, u64)> {
+    const LISTEN: &str = "0A";
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let local = fields.next()?;
+    if fields.nth(1)? != LISTEN {
+        return None;
+    }
+    let inode = fields.nth(5)?.parse().ok()?;
+    let (ip, port) = local.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some((SocketAddr::new(address(ip)?, port), inode))
+}
+
+/// Addresses are words in the machine's own byte order, in hexadecimal.
+fn address(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let digits = text.get(at..at + 8)?;
+        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+    };
+    match text.len() {
+        8 => word(0).map(IpAddr::from),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(index * 8)?);
+            }
+            Some(IpAddr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
+}
+
+fn holds(process: &Path, sockets: &[PathBuf]) -> bool {
+    let Ok(descriptors) = fs::read_dir(process.join("fd")) else {
+        return false;
+    };
+    descriptors
+        .flatten()
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .any(|target| sockets.contains(&target))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn sockets_are_found_and_told_apart_by_port_and_address() {
+        for (bind, ask) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("0.0.0.0", "127.0.0.1"),
+            ("127.0.0.1", "0.0.0.0"),
+            ("::1", "::1"),
+            ("::", "::1"),
+        ] {
+            let bind: IpAddr = bind.parse().unwrap();
+            let Ok(listener) = TcpListener::bind((bind, 0)) else {
+                println!("SKIPPED {bind}: no such address here");
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let addr = SocketAddr::new(ask.parse().unwrap(), port);
+            let sockets = listening(addr).unwrap();
+            assert_eq!(sockets.len(), 1, "{bind} {ask}");
+            assert!(holds(Path::new("/proc/self"), &sockets));
+            // This program is no coordinator.
+            assert!(Listener::at(addr).unwrap().is_none());
+            drop(listener);
+            assert!(listening(addr).unwrap().is_empty(), "{bind} {ask}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_no_listener() {
+        let line = "  0: 0100007F:1E63 00000000:0000 0A 00000000:00000000 00:00000000 00000000  \
+                    1000        0 4711 1 0000000000000000 100 0 0 10 0";
+        let connection = line.replace(" 0A ", " 01 ");
+        if cfg!(target_endian = "little") {
+            let found = listener(line).unwrap();
+            assert_eq!(found, ("127.0.0.1:7779".parse().unwrap(), 4711));
+        }
+        assert_eq!(listener(&connection), None);
+        for broken in ["", "  sl  local_address rem_address   st", "0: 7F:1 0:0 0A"] {
+            assert_eq!(listener(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn only_the_name_makes_a_coordinator() {
+        for (path, expected) in [
+            ("/usr/bin/dmtcp_coordinator", true),
+            ("/usr/bin/dmtcp_coordinator (deleted)", true),
+            ("/usr/bin/dmtcp_coordinator2", false),
+            ("/dmtcp_coordinator/sh", false),
+        ] {
+            assert_eq!(is_coordinator(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn other_hosts_are_not_looked_at() {
+        assert!(is_of_this_host("127.0.0.5".parse().unwrap()));
+        // Of the range that is for documentation only.
+        assert!(!is_of_this_host("192.0.2.1".parse().unwrap()));
+        assert!(
+            Listener::at("192.0.2.1:7779".parse().unwrap())
+                .unwrap()
+                .is_none()
+        );
+    }
+}
