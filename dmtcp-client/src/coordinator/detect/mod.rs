@@ -119,7 +119,7 @@ pub struct Detected {
     pub dialect: Dialect,
     /// How it is known.
     pub how: How,
-    /// The coordinator's own id, if it was asked. A restart changes it.
+    /// The coordinator's own id, if it was asked and said it. A restart changes it.
     pub coordinator: Option<UniquePid>,
     /// Its status, if it was asked and was not about to kill its workers.
     pub status: Option<Status>,
@@ -261,7 +261,8 @@ impl Found {
             candidates: probed.candidates,
             dialect: probed.dialect,
             how: How::Asked,
-            coordinator: Some(probed.coordinator),
+            // Some say nothing of themselves while they kill their workers.
+            coordinator: Some(probed.coordinator).filter(|id| !id.is_null()),
             status: probed.status,
             release: self.release.map(|release| release.on_wire(probed.dialect)),
             process: self.listener.map(|listener| listener.process),
