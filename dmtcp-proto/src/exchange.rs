@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use crate::command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb};
 use crate::dialect::Dialect;
 use crate::error::{CommandError, DecodeError, EncodeError};
+use crate::guard;
 use crate::ids::UniquePid;
 use crate::interval::Interval;
 use crate::kind::Kind;
@@ -46,7 +47,7 @@ pub enum ExchangeError {
     /// The connection ended without an answer.
     #[error(
         "the coordinator closed the connection without an answer to {verb:?}: it ended, or does \
-         not speak {dialect:?}"
+         not speak {dialect:?}; find out what it speaks before asking again"
     )]
     NoReply {
         /// The dialect we spoke.
@@ -162,6 +163,8 @@ pub struct Exchange {
     withheld: bool,
     stage: Stage,
     decoder: Decoder,
+    /// The beginning of the answer, as long as it may be one of another dialect.
+    beginning: Decoder,
     received: usize,
     computation: UniquePid,
 }
@@ -177,8 +180,10 @@ enum Stage {
 impl Exchange {
     /// An exchange that has not begun.
     ///
-    /// `from` names the asking process. 3.x tools are told apart by it where one command takes
-    /// two connections, so it should differ from one exchange to the next.
+    /// `from` names the asking process. Tools are told apart by it where one command takes two
+    /// connections, so it should differ from one exchange to the next, in the lower half of its
+    /// time: `V3` and `V5` have no room for the upper one, because a status request for 2.5.1 to
+    /// 2.6.0 lies under every command. Those then answer it, and go on, where they would end.
     #[must_use]
     pub fn new(dialect: Dialect, from: UniquePid, command: Command) -> Self {
         let verb = first_verb(dialect, command);
@@ -190,6 +195,7 @@ impl Exchange {
             withheld: verb == Verb::BlockingCheckpoint,
             stage: Stage::Connect,
             decoder: Decoder::new(dialect, Limits::default()),
+            beginning: Decoder::detecting(Limits::default()),
             received: 0,
             computation: UniquePid::NULL,
         }
@@ -225,10 +231,13 @@ impl Exchange {
         }
         self.received += bytes.len();
         self.decoder.feed(bytes);
+        if self.received == bytes.len() {
+            self.beginning.feed(bytes);
+        }
         let outcome = match self.decoder.next_frame() {
             Ok(None) => return,
             Ok(Some(frame)) => self.answered(&frame),
-            Err(source) => Err(self.not_decoded(source)),
+            Err(source) => Err(self.not_understood(source)),
         };
         match outcome {
             Ok(None) => {}
@@ -288,6 +297,7 @@ impl Exchange {
         let message = Message::new(self.from, Body::UserCommand(command));
         let mut bytes = BytesMut::new();
         encode(self.dialect, &message.to_frame(self.dialect)?, &mut bytes)?;
+        guard::lay_under(self.dialect, &mut bytes)?;
         Ok(bytes.freeze())
     }
 
@@ -358,6 +368,7 @@ impl Exchange {
         self.withheld = withheld;
         self.stage = Stage::Connect;
         self.decoder = Decoder::new(self.dialect, Limits::default());
+        self.beginning = Decoder::detecting(Limits::default());
         self.received = 0;
         None
     }
@@ -398,6 +409,21 @@ impl Exchange {
     /// it, and somebody in one that comes at once: then another round has used the prefix up.
     fn comes_at_the_end(&self, result: &UserResult) -> bool {
         !has_prefixes(self.dialect) || result.peers == 0 || self.computation().is_some()
+    }
+
+    /// Bytes that are no frame of our dialect may be one of another.
+    fn not_understood(&mut self, source: DecodeError) -> ExchangeError {
+        let spoken = self.dialect;
+        let is_message = self.beginning.next_frame().is_ok();
+        let mut others = self.beginning.candidates().iter();
+        match others.next().filter(|_| is_message) {
+            Some(found)
+                if found.header_len() != spoken.header_len() && !others.any(|d| d == spoken) =>
+            {
+                ExchangeError::WrongDialect { spoken, found }
+            }
+            _ => self.not_decoded(source),
+        }
     }
 
     fn not_decoded(&self, source: DecodeError) -> ExchangeError {

@@ -28,6 +28,7 @@ mod error;
 mod exchange;
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 mod ids;
 mod interval;
 mod kind;

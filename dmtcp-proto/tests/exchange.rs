@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use dmtcp_proto::{
-    AfterCheckpoint, Checkpointed, Command, CommandError, Decoder, Dialect, Exchange,
-    ExchangeError, Frame, Interval, Kind, Limits, Reply, Status, Step, Text, UniquePid, Verb,
-    encode,
+    AfterCheckpoint, Body, Checkpointed, Command, CommandError, Decoder, Dialect, Exchange,
+    ExchangeError, Frame, Interval, Kind, Limits, Message, Reply, Status, Step, Text, UniquePid,
+    UserCommand, Verb, encode,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -115,10 +115,100 @@ fn sends_what_stock_tools_send() {
             expected.header.key_value_residue = 0;
             expected.header.group.generation = 0;
             expected.header.unique_id_offset = 0;
+            expected.header.from = guarded(dialect, expected.header.from);
+            if dialect.header_len() == 208 {
+                // What those who read 144 bytes find there: length, kind, no pids, no interval.
+                expected.header.name[0] = 144;
+                expected.header.name[8] = 16;
+                expected.header.key_value_code = u32::MAX;
+                expected.header.key_value_residue = u32::MAX;
+                expected.header.group.host_id = u64::from(u32::MAX);
+            }
             let mut bytes = bytes::BytesMut::new();
             encode(dialect, &expected, &mut bytes).unwrap();
             assert_eq!(ours, bytes, "{dialect:?} {name}");
         }
+    }
+}
+
+/// The id as a command carries it: where there is room for a status request under it, the lower
+/// half of the time stands in the upper one.
+fn guarded(dialect: Dialect, from: UniquePid) -> UniquePid {
+    let time = match dialect.header_len() {
+        208 => (from.time << 32) | u64::from(b's'),
+        _ => from.time,
+    };
+    UniquePid { time, ..from }
+}
+
+/// Who reads 144 bytes finds a whole status request in them, and nothing that could do harm.
+#[test]
+fn a_command_asks_older_coordinators_for_their_status_only() {
+    let hour = Interval::Every(Duration::from_secs(3600));
+    for dialect in [Dialect::V3, Dialect::V5] {
+        for command in [
+            Command::Status,
+            Command::List,
+            CHECKPOINT,
+            BLOCKING,
+            KILLING,
+            Command::SetInterval(hour),
+            Command::Kill,
+            Command::Quit,
+        ] {
+            let bytes = sent(&mut Exchange::new(dialect, FROM, command));
+            assert_eq!(bytes.len(), 208);
+            for older in [Dialect::V2_5, Dialect::V2_6] {
+                let message = Message::parse(older, &decode(older, &bytes[..144])).unwrap();
+                let status = Body::UserCommand(UserCommand::new(Verb::Status));
+                assert_eq!(message.body, status, "{dialect:?} {command:?}");
+            }
+            // It is a command of its own dialect to whoever has to find that out.
+            let mut decoder = Decoder::detecting(Limits::default());
+            decoder.feed(&bytes);
+            let frame = decoder.next_frame().unwrap().unwrap();
+            let heard = decoder.candidates().narrow_by_first(&frame);
+            assert_eq!(heard.only(), Some(dialect));
+        }
+    }
+}
+
+/// Each asker stays itself, though half of its time is not sent.
+#[test]
+fn askers_are_told_apart_by_the_lower_half_of_their_time() {
+    let ids: Vec<UniquePid> = (0..100)
+        .map(|time| {
+            let from = UniquePid { time, ..FROM };
+            let bytes = sent(&mut Exchange::new(Dialect::V3, from, Command::Status));
+            decode(Dialect::V3, &bytes).header.from
+        })
+        .collect();
+    for (index, id) in ids.iter().enumerate() {
+        assert!(ids.iter().skip(index + 1).all(|other| !id.same_as(other)));
+    }
+}
+
+/// An answer in a header of another length names the dialect, as soon as there is enough of it.
+#[test]
+fn an_answer_in_a_header_of_another_length_names_its_dialect() {
+    for (spoken, found) in [
+        (Dialect::V3, Dialect::V2_5),
+        (Dialect::V5, Dialect::V2_5),
+        (Dialect::V3, Dialect::V2_4),
+        (Dialect::V2_5, Dialect::V2_4),
+        (Dialect::V2_4, Dialect::V2_5),
+        (Dialect::V2_4, Dialect::V3),
+    ] {
+        let mut frame = Frame::default();
+        frame.header.kind = found.kind_number(Kind::UserResult).unwrap();
+        let mut answer = bytes::BytesMut::new();
+        encode(found, &frame, &mut answer).unwrap();
+        assert_eq!(
+            run(spoken, Command::Status, &answer),
+            Err(ExchangeError::WrongDialect { spoken, found })
+        );
+        let error = run(spoken, Command::Status, &[answer[0]; 300]).unwrap_err();
+        assert!(matches!(error, ExchangeError::Decode { .. }), "{error:?}");
     }
 }
 
@@ -276,7 +366,7 @@ fn two_connections(dialect: Dialect, command: Command) -> (u32, Exchange) {
     let second = decode(dialect, &sent(&mut exchange));
     assert_eq!(second.header.verb, u32::from(b'c'));
     for frame in [&first, &second] {
-        assert_eq!(frame.header.from, FROM);
+        assert_eq!(frame.header.from, guarded(dialect, FROM));
         assert_eq!(frame.header.interval, -1, "2.x and 3.0.0 would set it");
     }
     (first.header.verb, exchange)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dmtcp_proto::{Command, Dialect, Exchange, ExchangeError, Reply, Step, UniquePid};
 
-use super::error::Error;
+use super::error::{ANSWER, Error};
 use crate::deadline::Deadline;
 use crate::identity;
 
@@ -42,7 +42,7 @@ impl Call {
         match self.advance(self.deadline)? {
             Some(Ok(reply)) => Ok(reply),
             Some(Err(error)) => Err(Error::from_exchange(self.addr, error)),
-            None => Err(self.timed_out("the answer")),
+            None => Err(self.timed_out(ANSWER)),
         }
     }
 

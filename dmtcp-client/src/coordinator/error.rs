@@ -42,7 +42,7 @@ pub enum Error {
     ///
     /// Stock coordinators serve nobody while one connection has sent less than a message; a
     /// coordinator that accepts and does not answer is most likely blocked by somebody else's.
-    #[error("waited {limit:?} for {awaited} of the coordinator at {addr}")]
+    #[error("waited {limit:?} for {awaited} of the coordinator at {addr}{}", hint(.awaited))]
     TimedOut {
         /// Where.
         addr: SocketAddr,
@@ -209,6 +209,19 @@ fn unwritten(unseen: &[WorkerInfo]) -> String {
         len => format!("{len} of them were not seen to have written their images"),
     }
 }
+
+fn hint(awaited: &str) -> &'static str {
+    match awaited {
+        ANSWER => {
+            ": it is blocked by somebody else's connection, or speaks another dialect than it was \
+             asked in"
+        }
+        _ => "",
+    }
+}
+
+/// What is waited for once a question was sent.
+pub(super) const ANSWER: &str = "the answer";
 
 fn standing(begun: &bool, workers: &[WorkerInfo]) -> String {
     let begun = if *begun {
