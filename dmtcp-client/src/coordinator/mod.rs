@@ -49,6 +49,7 @@ use crate::deadline::Deadline;
 ///
 /// For a stock coordinator the dialect must be its own. There is no question that is safe in every
 /// dialect: asked in `V5`, a coordinator of 3.0.0 to 3.2.0 ends, and its computation with it.
+/// [`detect`](Self::detect) finds the dialect out, and refuses a wrong one where it can be known.
 #[derive(Clone, Debug)]
 pub struct Coordinator {
     addr: SocketAddr,

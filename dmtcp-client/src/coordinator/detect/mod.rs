@@ -206,11 +206,11 @@ pub fn detect(addr: SocketAddr, options: &DetectOptions) -> Result<Detected, Det
         }
         if let Some(dialect) = certain(release) {
             let how = How::Executable(listener.program.clone());
-            return Ok(found.as_known(addr, dialect, how));
+            return Ok(found.known(addr, dialect, how));
         }
     }
     if let Some(told) = options.told {
-        return Ok(found.as_known(addr, told, How::Told));
+        return Ok(found.known(addr, told, How::Told));
     }
     if let Some(tools) = options.tools.as_ref().filter(|_| found.release.is_none()) {
         let release = tools.version()?;
@@ -222,11 +222,11 @@ pub fn detect(addr: SocketAddr, options: &DetectOptions) -> Result<Detected, Det
         }
         found.release = Some(release);
         if let Some(dialect) = dialect {
-            return Ok(found.as_known(addr, dialect, How::Tools));
+            return Ok(found.known(addr, dialect, How::Tools));
         }
     }
     let probed = wire::ask(addr, options.first, deadline)?;
-    Ok(found.as_asked(addr, probed))
+    Ok(found.asked(addr, probed))
 }
 
 /// What is known of the coordinator without a connection to it.
@@ -242,7 +242,7 @@ impl Found {
         self.listener.as_ref().zip(self.release.as_ref())
     }
 
-    fn as_known(self, addr: SocketAddr, dialect: Dialect, how: How) -> Detected {
+    fn known(self, addr: SocketAddr, dialect: Dialect, how: How) -> Detected {
         Detected {
             addr,
             candidates: dialect.into(),
@@ -255,7 +255,7 @@ impl Found {
         }
     }
 
-    fn as_asked(self, addr: SocketAddr, probed: Probed) -> Detected {
+    fn asked(self, addr: SocketAddr, probed: Probed) -> Detected {
         Detected {
             addr,
             candidates: probed.candidates,
@@ -301,9 +301,11 @@ fn look(
         return Ok(Found::default());
     }
     let output = output?;
-    let release = Release::parse(&String::from_utf8_lossy(&output)).ok_or_else(|| DetectError::NoVersion {
-        program: listener.program.clone(),
-        output: shown(&output),
+    let release = Release::parse(&String::from_utf8_lossy(&output)).ok_or_else(|| {
+        DetectError::NoVersion {
+            program: listener.program.clone(),
+            output: shown(&output),
+        }
     })?;
     if release.dialect.is_none() {
         return Err(DetectError::NotSupported {

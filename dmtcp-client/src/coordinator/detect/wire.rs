@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use dmtcp_proto::{Probe, ProbeStep, Probed, Probing};
 
@@ -29,6 +30,9 @@ pub(super) fn ask(
         }
     }
 }
+
+/// How long a question that is not sent yet may still take behind the deadline.
+const SEND_GRACE: Duration = Duration::from_secs(1);
 
 struct Question {
     addr: SocketAddr,
@@ -73,8 +77,11 @@ impl Question {
         probing: &mut Probing,
     ) -> Result<(), DetectError> {
         let stream = self.open(stream)?;
+        let grace = Deadline::after(SEND_GRACE);
         while !bytes.is_empty() {
-            let Some(left) = self.deadline.remaining() else {
+            // Whoever closes without a word ends a coordinator before 4.0.0.
+            let left = self.deadline.remaining().or_else(|| grace.remaining());
+            let Some(left) = left else {
                 return Err(self.timed_out("room to send"));
             };
             let sent = stream
