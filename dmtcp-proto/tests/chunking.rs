@@ -25,9 +25,19 @@ fn stream(dialect: Dialect, frames: &[Frame]) -> BytesMut {
 
 /// Frames and the error behind them; checks at each step that no more than one frame is held.
 fn drain(decoder: &mut Decoder, frames: &mut Vec<Frame>) -> Result<(), DecodeError> {
-    while let Some(frame) = decoder.next_frame()? {
+    drain_from(decoder, &[], frames)
+}
+
+/// The same of what goes on with `input`.
+fn drain_from(
+    decoder: &mut Decoder,
+    mut input: &[u8],
+    frames: &mut Vec<Frame>,
+) -> Result<(), DecodeError> {
+    while let Some(frame) = decoder.next_frame_from(&mut input)? {
         frames.push(frame);
     }
+    assert!(input.is_empty(), "leaves bytes behind");
     assert!(decoder.pending() < 208 + MAX_PAYLOAD, "holds too much");
     Ok(())
 }
@@ -54,6 +64,7 @@ proptest! {
         (dialect, frames) in arbitrary::frames(4),
         detecting in any::<bool>(),
         cuts in vec(any::<Index>(), 0..20),
+        fed in vec(any::<bool>(), 21),
     ) {
         let bytes = stream(dialect, &frames);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
@@ -61,9 +72,12 @@ proptest! {
         cuts.sort_unstable();
         let mut decoder = decoder(dialect, detecting);
         let mut got = Vec::new();
-        for pair in cuts.windows(2) {
-            decoder.feed(&bytes[pair[0]..pair[1]]);
-            prop_assert_eq!(drain(&mut decoder, &mut got), Ok(()));
+        for (pair, fed) in cuts.windows(2).zip(fed) {
+            let mut piece = &bytes[pair[0]..pair[1]];
+            if fed {
+                decoder.feed(std::mem::take(&mut piece));
+            }
+            prop_assert_eq!(drain_from(&mut decoder, piece, &mut got), Ok(()));
         }
         prop_assert_eq!(got, frames);
         prop_assert_eq!(decoder.pending(), 0);

@@ -289,21 +289,20 @@ impl CoordinatorCore {
             .push_back((self.now + self.config.hello_timeout, conn));
     }
 
-    fn received(&mut self, conn: ConnId, bytes: &[u8]) {
-        if let Some(entry) = self.conns.get_mut(&conn) {
-            entry.decoder.feed(bytes);
-        }
+    fn received(&mut self, conn: ConnId, mut bytes: &[u8]) {
         // A message may close the connection: it is looked up anew each time.
         while let Some(entry) = self.conns.get_mut(&conn) {
             // What a parked worker sends waits with it; stock ones wait for the answer first.
-            if matches!(entry.role, Role::Parked(_)) && entry.decoder.pending() <= MAX_PARKED_BYTES
-            {
-                return;
+            if matches!(entry.role, Role::Parked(_)) {
+                entry.decoder.feed(core::mem::take(&mut bytes));
+                if entry.decoder.pending() <= MAX_PARKED_BYTES {
+                    return;
+                }
             }
-            let outcome = match entry.decoder.next_frame() {
+            let outcome = match &entry.decoder.next_frame_from(&mut bytes) {
                 Ok(None) => return,
-                Ok(Some(frame)) => self.frame(conn, &frame),
-                Err(error) => Err(error),
+                Ok(Some(frame)) => self.frame(conn, frame),
+                Err(error) => Err(error.clone()),
             };
             if let Err(error) = outcome {
                 self.event(Event::PeerMisbehaved { conn, error });

@@ -12,7 +12,7 @@ mod v3;
 mod v5;
 
 pub use detect::Candidates;
-pub(crate) use spec::{Layout, MAGIC, Spec};
+pub(crate) use spec::{LAYOUT_136, LAYOUT_144, LAYOUT_208, Layout, MAGIC, Spec};
 
 use crate::command::Verb;
 use crate::kind::Kind;

@@ -11,8 +11,9 @@ use crate::wire::{Decoder, Frame, Limits, encode};
 
 const MAX_PAYLOAD: usize = 4096;
 
-/// Any split of a stream gives the same frames and the same error; what came out encodes back to
-/// the bytes that went in; no more than one incomplete frame is held.
+/// Any split of a stream gives the same frames and the same error, whether pieces are fed or read
+/// where they lie; what came out encodes back to the bytes that went in; no more than one
+/// incomplete frame is held.
 pub fn decoder(data: &[u8]) {
     let mut script = Script::new(data);
     let mut known = alloc::vec![None];
@@ -21,7 +22,7 @@ pub fn decoder(data: &[u8]) {
     let seed = script.byte();
     let stream = script.rest();
 
-    let (frames, error, left, dialect) = decode(known, core::iter::once(stream));
+    let (frames, error, left, dialect) = decode(known, true, core::iter::once(stream));
     let mut rest = stream;
     let mut state = u32::from(seed);
     let pieces = core::iter::from_fn(|| {
@@ -35,7 +36,7 @@ pub fn decoder(data: &[u8]) {
         rest = behind;
         (!piece.is_empty()).then_some(piece)
     });
-    let (in_pieces, error_in_pieces, left_in_pieces, _) = decode(known, pieces);
+    let (in_pieces, error_in_pieces, left_in_pieces, _) = decode(known, seed % 2 == 0, pieces);
     assert_eq!(frames, in_pieces, "the split changes the frames");
     assert_eq!(error, error_in_pieces, "the split changes the error");
     assert_eq!(left, left_in_pieces, "the split changes what is left");
@@ -54,6 +55,7 @@ pub fn decoder(data: &[u8]) {
 /// All frames, the error at their end, the bytes that wait, and a dialect with the frames' layout.
 fn decode<'a>(
     known: Option<Dialect>,
+    feed: bool,
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> (Vec<Frame>, Option<DecodeError>, usize, Option<Dialect>) {
     let limits = Limits::default().max_payload(MAX_PAYLOAD);
@@ -62,10 +64,12 @@ fn decode<'a>(
         None => Decoder::detecting(limits),
     };
     let mut frames = Vec::new();
-    for piece in pieces {
-        decoder.feed(piece);
+    for mut piece in pieces {
+        if feed {
+            decoder.feed(core::mem::take(&mut piece));
+        }
         loop {
-            match decoder.next_frame() {
+            match decoder.next_frame_from(&mut piece) {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
                 Err(error) => {

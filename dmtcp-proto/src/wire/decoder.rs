@@ -1,42 +1,23 @@
 //! Bytes, split anywhere, to frames.
 
-use byteorder::{ByteOrder as _, LittleEndian as Le};
-use bytes::{Buf as _, Bytes, BytesMut};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use super::frame::{Frame, Header};
-use crate::dialect::{Candidates, Dialect, Layout, MAGIC};
-use crate::error::{DecodeError, Expected};
-use crate::ids::UniquePid;
+use bytes::{Buf as _, Bytes};
 
-/// How much a peer may make us hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// The largest payload, in bytes. Default 64 MiB: memory maps of large processes pass, and a
-    /// hostile length does not.
-    pub max_payload: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_payload: 64 << 20,
-        }
-    }
-}
-
-impl Limits {
-    /// These limits with another largest payload, in bytes.
-    #[must_use]
-    pub fn max_payload(self, max_payload: usize) -> Self {
-        Self { max_payload }
-    }
-}
+use super::frame::Frame;
+use super::framing::{Extent, Framing, Limits};
+use super::header;
+use crate::dialect::{Candidates, Dialect, Layout};
+use crate::error::DecodeError;
 
 /// Cuts a stream into frames.
 ///
-/// Holds at most one incomplete frame, and reserves no memory for bytes that have not arrived.
-/// After an error the stream is dead: [`next_frame`](Self::next_frame) repeats the error.
+/// Once all whole frames are taken it holds at most one incomplete one. Its memory grows with the
+/// bytes that have arrived, never with what a header announces, and is at most 4 KiB while nothing
+/// waits. A payload has memory of its own, at most twice its size: whoever keeps it keeps nothing
+/// of what arrived beside it. After an error the stream is dead and every later call repeats the
+/// error.
 ///
 /// ```
 /// use dmtcp_proto::{Decoder, Dialect, Frame, Limits, encode};
@@ -52,12 +33,15 @@ impl Limits {
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
-    candidates: Candidates,
-    layout: Option<&'static Layout>,
-    limits: Limits,
-    buffer: BytesMut,
+    framing: Framing,
+    /// What waits begins at `start`; in front of it are frames that have been taken.
+    buffer: Vec<u8>,
+    start: usize,
     dead: Option<DecodeError>,
 }
+
+/// An empty buffer keeps so much room; a larger payload is not copied out of a buffer of its own.
+const SMALL: usize = 4096;
 
 impl Decoder {
     /// A decoder for a peer whose dialect is known.
@@ -74,36 +58,36 @@ impl Decoder {
         Self::of(Candidates::all(), limits)
     }
 
-    /// Other limits for what comes next.
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
-
     fn of(candidates: Candidates, limits: Limits) -> Self {
         Self {
-            candidates,
-            layout: None,
-            limits,
-            buffer: BytesMut::new(),
+            framing: Framing::new(candidates, limits),
+            buffer: Vec::new(),
+            start: 0,
             dead: None,
         }
+    }
+
+    /// Other limits for what comes next.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.framing.limits = limits;
     }
 
     /// The dialects whose headers fit what has arrived so far.
     #[must_use]
     pub fn candidates(&self) -> Candidates {
-        self.candidates
+        self.framing.candidates
     }
 
-    /// Bytes that wait for the rest of their frame.
+    /// Bytes that wait to be taken, or for the rest of their frame.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() - self.start
     }
 
     /// Takes bytes from the peer.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.dead.is_none() {
+            self.make_room();
             self.buffer.extend_from_slice(bytes);
         }
     }
@@ -115,126 +99,168 @@ impl Decoder {
     /// Bad magic, a header length that fits no candidate, or a payload over the limit; now and at
     /// every later call.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
+        self.next_frame_from(&mut &[][..])
+    }
+
+    /// The next whole frame of a stream that goes on with `input`, which then begins behind it.
+    /// `None`: all of `input` was taken in, and more bytes are needed.
+    ///
+    /// The same as to [`feed`](Self::feed) all of `input` and take one frame, but what lies whole
+    /// in `input` is read there and never copied into the decoder, which is much faster.
+    ///
+    /// ```
+    /// # use dmtcp_proto::{Decoder, Dialect, Frame, Limits, encode};
+    /// # let mut bytes = bytes::BytesMut::new();
+    /// # encode(Dialect::V5, &Frame::default(), &mut bytes)?;
+    /// # encode(Dialect::V5, &Frame::default(), &mut bytes)?;
+    /// let mut decoder = Decoder::new(Dialect::V5, Limits::default());
+    /// let mut input = &bytes[..300];
+    /// assert_eq!(decoder.next_frame_from(&mut input)?, Some(Frame::default()));
+    /// assert_eq!(input.len(), 300 - Dialect::V5.header_len());
+    /// assert_eq!(decoder.next_frame_from(&mut input)?, None);
+    /// assert_eq!((input.len(), decoder.pending()), (0, 92));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`next_frame`](Self::next_frame).
+    pub fn next_frame_from(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, DecodeError> {
         if let Some(error) = &self.dead {
             return Err(error.clone());
         }
-        self.cut().inspect_err(|error| {
-            self.buffer = BytesMut::new();
-            self.dead = Some(error.clone());
-        })
+        if self.pending() > 0 {
+            return self.complete(input);
+        }
+        if input.is_empty() {
+            return Ok(None);
+        }
+        match self.framing.layout {
+            Some(layout) => self.read(input, layout),
+            None => self.complete(input),
+        }
     }
 
-    fn cut(&mut self) -> Result<Option<Frame>, DecodeError> {
-        // A wrong magic is refused at its first byte, not after 208 of them.
-        let seen = self.buffer.len().min(MAGIC.len());
-        if self.buffer[..seen] != MAGIC[..seen] {
-            return Err(DecodeError::BadMagic);
+    /// The frame at the start of `input`, while nothing waits.
+    #[inline(always)]
+    fn read(&mut self, input: &mut &[u8], layout: &Layout) -> Result<Option<Frame>, DecodeError> {
+        match layout.len {
+            136 => self.read_as::<136>(input),
+            144 => self.read_as::<144>(input),
+            _ => self.read_as::<208>(input),
         }
-        let Some(layout) = self.layout()? else {
-            return Ok(None);
-        };
-        if self.buffer.len() < layout.payload_len_at + 4 {
-            return Ok(None);
-        }
-        let announced = Le::read_u32(&self.buffer[layout.len_at..]);
-        if announced as usize != layout.len {
-            return Err(self.header_len(announced));
-        }
-        let payload_len = Le::read_u32(&self.buffer[layout.payload_len_at..]);
-        let max = self.limits.max_payload;
-        let Some(payload_len) = usize::try_from(payload_len).ok().filter(|&len| len <= max) else {
-            return Err(DecodeError::PayloadTooLarge {
-                len: payload_len,
-                max,
-            });
-        };
-        if self.buffer.len() < layout.len.saturating_add(payload_len) {
-            return Ok(None);
-        }
-        let header = read_header(&self.buffer[..layout.len], layout);
-        // The payload shares the buffer, except when that would pin a large buffer for little.
-        self.buffer.advance(layout.len);
-        let payload = match payload_len {
-            0 => Bytes::new(),
-            1..=1024 => {
-                let copy = Bytes::copy_from_slice(&self.buffer[..payload_len]);
-                self.buffer.advance(payload_len);
-                copy
+    }
+
+    /// The same for headers of one length, whose offsets are constants then. Not inlined, so that
+    /// it builds the frame where the caller wants it: to move one takes as long as to read one.
+    #[inline(never)]
+    fn read_as<const LEN: usize>(
+        &mut self,
+        input: &mut &[u8],
+    ) -> Result<Option<Frame>, DecodeError> {
+        let layout = const { header::layout::<LEN>() };
+        match self.framing.measure_as(input, layout) {
+            Ok(Extent::Whole {
+                header,
+                payload,
+                behind,
+                ..
+            }) => {
+                *input = behind;
+                let payload = match payload {
+                    [] => Bytes::new(),
+                    _ => Bytes::from(Box::<[u8]>::from(payload)),
+                };
+                Ok(Some(Frame {
+                    header: header::read(header, layout),
+                    payload,
+                }))
             }
-            _ => self.buffer.split_to(payload_len).freeze(),
-        };
-        if self.buffer.is_empty() && self.buffer.capacity() > 4096 {
-            self.buffer = BytesMut::new();
+            Ok(Extent::AtLeast(_)) => {
+                self.buffer.extend_from_slice(input);
+                *input = &[];
+                Ok(None)
+            }
+            Err(error) => Err(self.die(error)),
         }
+    }
+
+    /// The frame whose beginning waits, or the first of all: takes from `input` only what that lacks.
+    #[inline(never)]
+    fn complete(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, DecodeError> {
+        loop {
+            let waiting = self.buffer.get(self.start..).unwrap_or_default();
+            let lacks = match self.framing.measure(waiting) {
+                Ok(Extent::Whole {
+                    layout,
+                    payload,
+                    behind,
+                    ..
+                }) => {
+                    let alone = self.start == 0 && behind.is_empty();
+                    let large = payload.len() > SMALL && self.buffer.capacity() / 2 < payload.len();
+                    return match alone && large {
+                        true => self.hand_over(layout),
+                        false => self.cut(layout),
+                    };
+                }
+                Ok(Extent::AtLeast(len)) => len.saturating_sub(waiting.len()),
+                Err(error) => return Err(self.die(error)),
+            };
+            if input.is_empty() {
+                return Ok(None);
+            }
+            let (first, rest) = input.split_at(lacks.min(input.len()));
+            self.make_room();
+            // For this frame and no more, so that a large payload can have the buffer.
+            let all = self.buffer.len().saturating_add(lacks);
+            let room = self.buffer.capacity().saturating_mul(2).min(all);
+            let more = room.saturating_sub(self.buffer.len());
+            self.buffer.reserve_exact(more.max(first.len()));
+            self.buffer.extend_from_slice(first);
+            *input = rest;
+        }
+    }
+
+    /// The whole frame that waits, which is large and alone: its payload keeps the buffer.
+    fn hand_over(&mut self, layout: &Layout) -> Result<Option<Frame>, DecodeError> {
+        let mut payload = Bytes::from(core::mem::take(&mut self.buffer));
+        let header = header::read(&payload, layout);
+        payload.advance(layout.len);
         Ok(Some(Frame { header, payload }))
     }
 
-    /// The layout of the peer's headers, as soon as the first one tells.
-    fn layout(&mut self) -> Result<Option<&'static Layout>, DecodeError> {
-        if self.layout.is_none() {
-            let Some(narrowed) = self.candidates.narrow_by_header(&self.buffer) else {
-                return Ok(None);
-            };
-            let Some(dialect) = narrowed.iter().next() else {
-                let offset = self.candidates.iter().map(|d| d.spec().layout.len_at).max();
-                let found = offset.map_or(0, |at| Le::read_u32(&self.buffer[at..]));
-                return Err(self.header_len(found));
-            };
-            self.candidates = narrowed;
-            self.layout = Some(dialect.spec().layout);
+    /// The whole frame that waits.
+    #[inline(never)]
+    fn cut(&mut self, layout: &Layout) -> Result<Option<Frame>, DecodeError> {
+        let buffer = core::mem::take(&mut self.buffer);
+        let mut waiting = buffer.get(self.start..).unwrap_or_default();
+        self.start = 0;
+        let frame = self.read(&mut waiting, layout);
+        if !waiting.is_empty() {
+            self.start = buffer.len() - waiting.len();
+            self.buffer = buffer;
+        } else if buffer.capacity() <= SMALL {
+            self.buffer = buffer;
+            self.buffer.clear();
         }
-        Ok(self.layout)
+        frame
     }
 
-    fn header_len(&self, found: u32) -> DecodeError {
-        let expected = self
-            .candidates
-            .only()
-            .map_or(Expected::Any, Expected::Dialect);
-        DecodeError::HeaderLen { expected, found }
+    /// Forgets the frames that have been taken if what waits is shorter: no byte is moved more
+    /// often than another was taken, so the time of a stream is linear, however it is split.
+    fn make_room(&mut self) {
+        if self.start > 0 && self.start >= self.pending() {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
     }
-}
 
-/// `bytes` is `layout.len` long.
-fn read_header(bytes: &[u8], layout: &Layout) -> Header {
-    let get = |offset: usize| Le::read_u32(&bytes[offset..offset + 4]);
-    let get_if = |offset: Option<usize>| offset.map_or(0, get);
-    let (name_at, name_len) = layout.name;
-    let mut name = [0; 64];
-    name[..name_len].copy_from_slice(&bytes[name_at..name_at + name_len]);
-    let mut ip = [0; 4];
-    ip.copy_from_slice(&bytes[layout.ip..layout.ip + 4]);
-    Header {
-        magic_residue: bytes[15],
-        name,
-        key_value_code: get_if(layout.key_value_code),
-        key_value_residue: get_if(layout.key_value_code.map(|offset| offset + 4)),
-        kind: get(layout.kind),
-        state: get(layout.state),
-        from: read_id(&bytes[layout.from..layout.from + 24]),
-        group: read_id(&bytes[layout.group..layout.group + 24]),
-        virtual_pid: get(layout.virtual_pid) as i32,
-        real_pid: get(layout.real_pid) as i32,
-        key_len: get(layout.key_len),
-        value_len: get(layout.value_len),
-        peers: get(layout.peers),
-        running: get(layout.running),
-        verb: get(layout.verb),
-        status: get(layout.status) as i32,
-        time_stamp: Le::read_u64(&bytes[layout.time_stamp..layout.time_stamp + 8]),
-        interval: get(layout.interval) as i32,
-        ip,
-        unique_id_offset: get_if(layout.unique_id_offset),
-        log_mask: get_if(layout.log_mask),
-        then_exit: get_if(layout.then_exit),
-    }
-}
-
-fn read_id(bytes: &[u8]) -> UniquePid {
-    UniquePid {
-        host_id: Le::read_u64(&bytes[..8]),
-        time: Le::read_u64(&bytes[8..16]),
-        pid: Le::read_i32(&bytes[16..20]),
-        generation: Le::read_u32(&bytes[20..24]),
+    #[cold]
+    fn die(&mut self, error: DecodeError) -> DecodeError {
+        self.buffer = Vec::new();
+        self.start = 0;
+        self.dead = Some(error.clone());
+        error
     }
 }

@@ -6,7 +6,10 @@
 mod decoder;
 mod encoder;
 mod frame;
+mod framing;
+mod header;
 
-pub use decoder::{Decoder, Limits};
+pub use decoder::Decoder;
 pub use encoder::encode;
 pub use frame::{Frame, Header};
+pub use framing::Limits;

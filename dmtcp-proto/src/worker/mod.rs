@@ -171,13 +171,12 @@ impl WorkerCore {
         }
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        self.decoder.feed(bytes);
+    fn receive(&mut self, mut bytes: &[u8]) {
         while self.activity != Activity::Over {
-            let message = match self.decoder.next_frame() {
-                Ok(Some(frame)) => Message::parse(self.dialect, &frame),
+            let message = match &self.decoder.next_frame_from(&mut bytes) {
+                Ok(Some(frame)) => Message::parse(self.dialect, frame),
                 Ok(None) => return,
-                Err(error) => Err(error),
+                Err(error) => Err(error.clone()),
             };
             match message {
                 Ok(message) => self.message(&message),
