@@ -195,6 +195,10 @@ impl Model {
         let all_honest = self.peers.values().all(|peer| peer.honest);
         let peer = self.peers.get_mut(&conn.0).expect("sent to a stranger");
         assert!(peer.open, "sent to a closed connection");
+        if !peer.honest {
+            // It is answered in what it pretends to speak.
+            peer.decoder = Decoder::detecting(Limits::default());
+        }
         peer.decoder.feed(bytes);
         while let Some(frame) = peer.decoder.next_frame().expect("not a frame") {
             peer.received(&frame, batch, all_honest);
