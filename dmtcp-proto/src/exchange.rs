@@ -8,7 +8,7 @@ use alloc::string::String;
 use bytes::{Bytes, BytesMut};
 
 use crate::command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb};
-use crate::dialect::Dialect;
+use crate::dialect::{Candidates, Dialect};
 use crate::error::{CommandError, DecodeError, EncodeError};
 use crate::guard;
 use crate::ids::UniquePid;
@@ -164,7 +164,7 @@ pub struct Exchange {
     stage: Stage,
     decoder: Decoder,
     /// The beginning of the answer, as long as it may be one of another dialect.
-    beginning: Decoder,
+    beginning: Option<Decoder>,
     received: usize,
     computation: UniquePid,
 }
@@ -195,7 +195,7 @@ impl Exchange {
             withheld: verb == Verb::BlockingCheckpoint,
             stage: Stage::Connect,
             decoder: Decoder::new(dialect, Limits::default()),
-            beginning: Decoder::detecting(Limits::default()),
+            beginning: Some(Decoder::detecting(Limits::default())),
             received: 0,
             computation: UniquePid::NULL,
         }
@@ -231,13 +231,14 @@ impl Exchange {
         }
         self.received += bytes.len();
         self.decoder.feed(bytes);
-        if self.received == bytes.len() {
-            self.beginning.feed(bytes);
-        }
-        let outcome = match self.decoder.next_frame() {
-            Ok(None) => return,
-            Ok(Some(frame)) => self.answered(&frame),
-            Err(source) => Err(self.not_understood(source)),
+        let outcome = match self.is_in_our_header(bytes) {
+            Ok(false) => return,
+            Ok(true) => match self.decoder.next_frame() {
+                Ok(None) => return,
+                Ok(Some(frame)) => self.answered(&frame),
+                Err(source) => Err(self.not_decoded(source)),
+            },
+            Err(error) => Err(error),
         };
         match outcome {
             Ok(None) => {}
@@ -368,7 +369,7 @@ impl Exchange {
         self.withheld = withheld;
         self.stage = Stage::Connect;
         self.decoder = Decoder::new(self.dialect, Limits::default());
-        self.beginning = Decoder::detecting(Limits::default());
+        self.beginning = Some(Decoder::detecting(Limits::default()));
         self.received = 0;
         None
     }
@@ -411,18 +412,25 @@ impl Exchange {
         !has_prefixes(self.dialect) || result.peers == 0 || self.computation().is_some()
     }
 
-    /// Bytes that are no frame of our dialect may be one of another.
-    fn not_understood(&mut self, source: DecodeError) -> ExchangeError {
+    /// Whether the answer has a header of our dialect, or of none; `false` until enough has come
+    /// to tell. Bytes that are no frame of ours may well be one of another.
+    fn is_in_our_header(&mut self, bytes: &[u8]) -> Result<bool, ExchangeError> {
+        let Some(beginning) = &mut self.beginning else {
+            return Ok(true);
+        };
+        beginning.feed(bytes);
+        let outcome = beginning.next_frame();
+        let candidates = beginning.candidates();
+        if outcome == Ok(None) && candidates == Candidates::all() {
+            return Ok(false);
+        }
+        self.beginning = None;
         let spoken = self.dialect;
-        let is_message = self.beginning.next_frame().is_ok();
-        let mut others = self.beginning.candidates().iter();
-        match others.next().filter(|_| is_message) {
-            Some(found)
-                if found.header_len() != spoken.header_len() && !others.any(|d| d == spoken) =>
-            {
-                ExchangeError::WrongDialect { spoken, found }
+        match candidates.iter().next() {
+            Some(found) if !candidates.contains(spoken) => {
+                Err(ExchangeError::WrongDialect { spoken, found })
             }
-            _ => self.not_decoded(source),
+            _ => Ok(true),
         }
     }
 
