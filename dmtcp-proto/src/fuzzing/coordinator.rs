@@ -337,8 +337,12 @@ impl World {
         match steps(peer.dialect).get(index) {
             None => {}
             Some(&Step::Report(state)) => {
-                peer.step += 1;
+                let step = peer.step;
                 self.image(conn, state, false);
+                let peer = self.model.peers.get_mut(&conn);
+                if let Some(peer) = peer.filter(|peer| peer.step == step) {
+                    peer.step += 1;
+                }
             }
             Some(Step::Resume) => {
                 peer.step = 0;
@@ -412,10 +416,17 @@ impl World {
             unique,
         };
         let reporting = self.reporting_state();
+        let steps = steps(self.dialect);
+        let is_lockstep = self.is_lockstep();
         // Before it is sent: the last report seals at once.
         if let Some(peer) = self.model.peers.get_mut(&conn) {
             let expected = peer.open && peer.told && peer.answered && peer.image.is_none();
-            if expected && state == reporting {
+            // In 2.x the state counts in which the worker said that it had done the last phase.
+            let is_due = match is_lockstep {
+                true => matches!(steps.get(peer.step.wrapping_sub(1)), Some(Step::Report(_))),
+                false => state == reporting,
+            };
+            if expected && is_due {
                 peer.image = Some(path);
             }
         }
