@@ -207,6 +207,24 @@ fn an_answer_in_a_header_of_another_length_names_its_dialect() {
             run(spoken, Command::Status, &answer),
             Err(ExchangeError::WrongDialect { spoken, found })
         );
+        // However it is cut; and too little of it is what it was before.
+        for len in [1, 23, 24, 91, 92] {
+            let mut exchange = Exchange::new(spoken, FROM, Command::Status);
+            sent(&mut exchange);
+            answer.chunks(len).for_each(|part| exchange.received(part));
+            let expected = Err(ExchangeError::WrongDialect { spoken, found });
+            assert_eq!(outcome(&mut exchange), expected, "{len}");
+            let mut exchange = Exchange::new(spoken, FROM, Command::Status);
+            sent(&mut exchange);
+            exchange.received(&answer[..len]);
+            exchange.closed();
+            let error = outcome(&mut exchange).unwrap_err();
+            assert_eq!(
+                matches!(error, ExchangeError::WrongDialect { .. }),
+                len == 92,
+                "{len}: {error:?}"
+            );
+        }
         let error = run(spoken, Command::Status, &[answer[0]; 300]).unwrap_err();
         assert!(matches!(error, ExchangeError::Decode { .. }), "{error:?}");
     }

@@ -361,6 +361,9 @@ impl World {
     }
 
     fn arrive(&mut self, conn: u64, name: Name, state: WorkerState) {
+        if self.dialect.state_number(state).is_none() {
+            return;
+        }
         let before = match self.model.peers.get_mut(&conn) {
             // One that waits for its admission says one thing at most.
             Some(peer) if peer.open && (peer.accepted || peer.waiting.is_none()) => {
