@@ -5,7 +5,7 @@ use core::time::Duration;
 /// How often a coordinator checkpoints by itself.
 ///
 /// The default is [`Unchanged`](Self::Unchanged): a query must not alter the interval, and
-/// old releases apply the field of *every* command (`PROTOCOL.md` 6).
+/// old releases apply the field of *every* command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(

@@ -243,7 +243,7 @@ fn commands_of_tools() {
     });
 }
 
-/// A query must not switch periodic checkpoints off, as it does in 3.0.0 (`PROTOCOL.md` 6).
+/// A query must not switch periodic checkpoints off, as it does in 3.0.0.
 #[test]
 fn only_the_interval_command_changes_the_interval() {
     for_each_dialect(|dialect| {
@@ -255,7 +255,7 @@ fn only_the_interval_command_changes_the_interval() {
     });
 }
 
-/// The stock coordinator forgets the first caller, or never answers (`PROTOCOL.md` 12.4, row 27).
+/// The stock coordinator forgets the first caller, or never answers (`docs/PROTOCOL.md`, weakness 27).
 #[test]
 fn row_27_every_blocking_caller_gets_a_true_answer() {
     for_each_dialect(|dialect| {
@@ -312,7 +312,7 @@ fn row_27_every_blocking_caller_gets_a_true_answer() {
     });
 }
 
-/// In 3.0.0 anybody's next checkpoint blocks (`PROTOCOL.md` 6.1).
+/// In 3.0.0 anybody's next checkpoint blocks.
 #[test]
 fn a_prefix_counts_for_its_sender_only() {
     let dialect = Dialect::V3;
@@ -331,7 +331,7 @@ fn a_prefix_counts_for_its_sender_only() {
     );
 }
 
-/// A refused one kills the computation at its next checkpoint (`PROTOCOL.md` 12.4, row 28).
+/// A refused one kills the computation at its next checkpoint (`docs/PROTOCOL.md`, weakness 28).
 #[test]
 fn row_28_a_refused_checkpoint_and_kill_leaves_nothing_behind() {
     for_each_barrier_dialect(|dialect| {

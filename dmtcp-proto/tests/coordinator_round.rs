@@ -151,7 +151,7 @@ fn a_round_whose_only_worker_ends_is_answered() {
     });
 }
 
-/// The stock coordinator says "all good" (`PROTOCOL.md` 5.3) or hangs (12.4, rows 27 and 29).
+/// The stock coordinator says "all good" or hangs (`docs/PROTOCOL.md`, weaknesses 27 and 29).
 #[test]
 fn a_worker_lost_at_any_barrier_fails_the_round_and_frees_the_others() {
     for_each_barrier_dialect(|dialect| {
@@ -226,7 +226,7 @@ fn survivors_on_other_hosts_are_not_killed() {
     });
 }
 
-/// The stock coordinator then refuses every later checkpoint (`PROTOCOL.md` 12.4, row 29).
+/// The stock coordinator then refuses every later checkpoint (`docs/PROTOCOL.md`, weakness 29).
 #[test]
 fn row_29_a_worker_lost_behind_its_report_does_not_spoil_the_set() {
     for_each_barrier_dialect(|dialect| {
@@ -327,7 +327,7 @@ fn walks_through(announced: WorkerState) {
     });
 }
 
-/// The stock coordinator refuses it, cuts it off or dies (`PROTOCOL.md` 5.4; 12.3, row 16).
+/// The stock coordinator refuses it, cuts it off or dies (`docs/PROTOCOL.md`, weakness 16).
 #[test]
 fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
     for_each_barrier_dialect(|dialect| {
@@ -350,7 +350,7 @@ fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
     });
 }
 
-/// The stock coordinator forgets it (`PROTOCOL.md` 12.4, row 32).
+/// The stock coordinator forgets it (`docs/PROTOCOL.md`, weakness 32).
 #[test]
 fn row_32_an_exec_in_a_round_repeats_the_whole_order() {
     for_each_barrier_dialect(|dialect| {
@@ -415,7 +415,7 @@ fn a_kill_waits_for_the_seal() {
     });
 }
 
-/// One worker that does not die blocks the stock coordinator (`PROTOCOL.md` 12.4, row 39).
+/// One worker that does not die blocks the stock coordinator (`docs/PROTOCOL.md`, weakness 39).
 #[test]
 fn row_39_a_worker_that_does_not_obey_a_kill_is_cut_off() {
     for_each_dialect(|dialect| {
@@ -451,7 +451,7 @@ fn periodic_checkpoints() {
     });
 }
 
-/// ≤ 4.2.0 asserts, the development head cuts off whoever differs (`PROTOCOL.md` 12.3, row 17).
+/// ≤ 4.2.0 asserts, the development head cuts off whoever differs (`docs/PROTOCOL.md`, weakness 17).
 #[test]
 fn row_17_a_worker_at_another_barrier_is_cut_off_alone() {
     for_each_barrier_dialect(|dialect| {

@@ -128,7 +128,7 @@ mod tests {
         Name::new(text).unwrap()
     }
 
-    /// The development head swallows the second one (`PROTOCOL.md` 12.4, row 30).
+    /// The development head swallows the second one (`docs/PROTOCOL.md`, weakness 30).
     #[test]
     fn row_30_the_same_name_twice_is_two_barriers() {
         let mut barriers = Barriers::default();

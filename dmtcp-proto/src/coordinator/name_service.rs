@@ -109,7 +109,7 @@ mod tests {
         );
     }
 
-    /// A longer length reads past an integer of the stock coordinator (`PROTOCOL.md` 12.3, row 24).
+    /// A longer length reads past an integer of the stock coordinator (`docs/PROTOCOL.md`, weakness 24).
     #[test]
     fn row_24_no_more_bytes_than_the_number_has() {
         let mut service = NameService::default();

@@ -206,7 +206,7 @@ mod tests {
         assert!(roster.all_running());
     }
 
-    /// The stock coordinator spins for ever here (`PROTOCOL.md` 12.2, row 7).
+    /// The stock coordinator spins for ever here (`docs/PROTOCOL.md`, weakness 7).
     #[test]
     fn row_07_virtual_pids_run_out_without_spinning() {
         let mut roster = Roster::default();

@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(ask(&mut store, KeyValueOp::Get, "first", ""), value("text"));
     }
 
-    /// Each of these ends the stock coordinator (`PROTOCOL.md` 12.3, row 20).
+    /// Each of these ends the stock coordinator (`docs/PROTOCOL.md`, weakness 20).
     #[test]
     fn row_20_what_is_not_a_number_is_refused() {
         let mut store = Store::default();
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(ask(&mut store, KeyValueOp::Get, "k", ""), value("1"));
     }
 
-    /// The stock store grows without limit (`PROTOCOL.md` 12.4, row 37).
+    /// The stock store grows without limit (`docs/PROTOCOL.md`, weakness 37).
     #[test]
     fn row_37_the_store_is_bounded() {
         let mut store = Store::default();
