@@ -64,7 +64,7 @@ impl UniquePid {
 
     /// DMTCP's hash of a host name, as a 64-bit host computes it.
     ///
-    /// `docs/PROTOCOL.md`, "Terms": `h = byte + 331 * h` in a signed word, then the absolute value.
+    /// `docs/PROTOCOL.md`, "Header": `h = byte + 331 * h` in a signed word, then the absolute value.
     #[must_use]
     pub fn host_id_of(host_name: &[u8]) -> u64 {
         let hash = host_name.iter().fold(0i64, |hash, &byte| {
