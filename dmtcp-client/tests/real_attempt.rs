@@ -36,12 +36,11 @@ for name in ('a', 'b'):
 else:
     name = 'parent'
 count = 0
+# In place: before 3.1, a process whose open file has been renamed since is not restored.
+file = os.open(dir + '/count-' + name, os.O_CREAT | os.O_WRONLY, 0o600)
 while not os.path.exists(dir + '/stop'):
     count += 1
-    aside = dir + '/.count-' + name
-    with open(aside, 'w') as file:
-        file.write(str(count))
-    os.rename(aside, dir + '/count-' + name)
+    os.pwrite(file, b'%012d' % count, 0)
     time.sleep(0.02)
 if name == 'parent':
     for pid in children:

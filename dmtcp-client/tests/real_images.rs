@@ -1,7 +1,9 @@
 //! The same on images of real DMTCP, as far as it is found in `DMTCP_BIN` or `PATH`.
 
+use dmtcp_client::Tools;
 use dmtcp_client::image::{self, Format, ImageError};
 use dmtcp_client::set::{ImageReport, SealRequest, SetStore};
+use dmtcp_proto::ImageFormat;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
@@ -141,6 +143,11 @@ fn installations() -> Vec<PathBuf> {
 #[test]
 fn real_images_are_sealed_while_the_next_round_replaces_them() {
     for bin in installations() {
+        let release = Tools::find(Some(&bin)).unwrap().version().unwrap();
+        let format = match release.quirks().unwrap().image_format {
+            ImageFormat::V2 => Format::V2,
+            _ => Format::V4,
+        };
         for option in ["--no-gzip", "--gzip"] {
             let dir = tempfile::tempdir().unwrap();
             let store = SetStore::open(dir.path()).unwrap();
@@ -170,7 +177,7 @@ fn real_images_are_sealed_while_the_next_round_replaces_them() {
                 assert_eq!(image.compressed, option == "--gzip");
                 assert_eq!(image.program, "sleep");
                 let header = image::check_whole(&set.images()[0]).unwrap();
-                assert_eq!(header.format, Format::V4);
+                assert_eq!(header.format, format);
                 assert_eq!((header.is_root, header.peers), (true, 1));
                 assert_eq!(header.executable.file_name().unwrap(), "sleep");
                 refuse_when_cut(&set.images()[0], &dir.path().join("cut"));
