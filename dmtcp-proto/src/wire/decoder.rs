@@ -212,11 +212,13 @@ impl Decoder {
             }
             let (first, rest) = input.split_at(lacks.min(input.len()));
             self.make_room();
-            // For this frame and no more, so that a large payload can have the buffer.
-            let all = self.buffer.len().saturating_add(lacks);
-            let room = self.buffer.capacity().saturating_mul(2).min(all);
-            let more = room.saturating_sub(self.buffer.len());
-            self.buffer.reserve_exact(more.max(first.len()));
+            if self.buffer.capacity() - self.buffer.len() < first.len() {
+                // For this frame and no more, so that a large payload can have the buffer.
+                let all = self.buffer.len().saturating_add(lacks);
+                let room = self.buffer.capacity().saturating_mul(2).min(all);
+                let more = room.saturating_sub(self.buffer.len());
+                self.buffer.reserve_exact(more.max(first.len()));
+            }
             self.buffer.extend_from_slice(first);
             *input = rest;
         }
