@@ -35,10 +35,7 @@ impl NameService {
             }
             NameServiceOp::UniqueId { len, offset } => {
                 if !self.entries.contains_key(&key) {
-                    let (next, step) = self.unique.entry(key.0).or_insert((1, *offset));
-                    let number = Bytes::copy_from_slice(&next.to_le_bytes());
-                    *next = next.wrapping_add(*step);
-                    self.put(key.clone(), number, max);
+                    self.number(key.clone(), *offset, max);
                 }
                 let mut number = self.entries.get(&key).cloned().unwrap_or_default();
                 // A longer answer than the number has bytes is never asked for by stock workers.
@@ -48,15 +45,34 @@ impl NameService {
         }
     }
 
-    fn put(&mut self, key: (NameServiceId, Bytes), value: Bytes, max: usize) {
+    /// Gives the key the next number of its database. What does not fit uses none up.
+    fn number(&mut self, key: (NameServiceId, Bytes), step: u32, max: usize) {
+        let database = key.0;
+        let known = self.unique.get(&database).copied();
+        let (next, step) = known.unwrap_or((1, step));
+        let counter = known.map_or(COUNTER_COST, |_| 0);
+        let number = Bytes::copy_from_slice(&next.to_le_bytes());
+        if self.put(key, number, max.saturating_sub(counter)) {
+            self.size += counter;
+            let next = next.wrapping_add(step);
+            self.unique.insert(database, (next, step));
+        }
+    }
+
+    fn put(&mut self, key: (NameServiceId, Bytes), value: Bytes, max: usize) -> bool {
         let old = self.entries.get(&key).map_or(0, |old| cost(&key.1, old));
         let size = self.size - old + cost(&key.1, &value);
-        if size <= max {
+        let fits = size <= max;
+        if fits {
             self.size = size;
             self.entries.insert(key, value);
         }
+        fits
     }
 }
+
+/// Bytes that the next number of a database counts for.
+const COUNTER_COST: usize = 64;
 
 /// Bytes that an entry counts for: its own and the map's share.
 fn cost(key: &Bytes, value: &Bytes) -> usize {
@@ -129,6 +145,24 @@ mod tests {
             ask(&mut service, key, register("value", false));
         }
         assert_eq!(service.entries.len(), 1024 / (1 + 5 + 128));
+        assert!(service.size <= 1024);
+    }
+
+    #[test]
+    fn numbers_are_bounded_in_however_many_databases() {
+        let mut service = NameService::default();
+        for database in 0..100u64 {
+            let request = NameServiceRequest {
+                database: database.to_le_bytes(),
+                key: Bytes::from_static(b"k"),
+                op: NameServiceOp::UniqueId { len: 4, offset: 1 },
+            };
+            let answer = service.request(&request, 1024);
+            let fits = database < 1024 / (COUNTER_COST as u64 + 1 + 4 + 128);
+            let number: &'static [u8] = if fits { &[1, 0, 0, 0] } else { b"" };
+            assert_eq!(answer, Some(Body::NameServiceUniqueId(number.into())));
+        }
+        assert_eq!(service.unique.len(), service.entries.len());
         assert!(service.size <= 1024);
     }
 }
