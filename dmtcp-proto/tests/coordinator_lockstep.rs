@@ -158,10 +158,13 @@ fn a_child_forked_in_a_round_walks_through_it() {
         workers[0].order(&mut world);
         let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let bodies: Vec<Body> = child.take(&mut world).into_iter().map(|m| m.body).collect();
-        assert!(matches!(
-            &bodies[..],
-            [Body::Accept(_), Body::Do(order)] if order.phase == Phase::Suspend
-        ));
+        assert!(matches!(&bodies[..], [Body::Accept(_)]), "{bodies:?}");
+        child.say(&mut world, Body::ProcessAfterFork { real_pid: 5 });
+        let bodies: Vec<Body> = child.take(&mut world).into_iter().map(|m| m.body).collect();
+        assert!(
+            matches!(&bodies[..], [Body::Do(order)] if order.phase == Phase::Suspend),
+            "{bodies:?}"
+        );
         workers.push(child);
         through_all_barriers(&mut world, &mut workers);
         for worker in &mut workers {
@@ -198,6 +201,9 @@ fn a_round_waits_for_a_fork_to_end() {
         checkpoint(&mut world, AfterCheckpoint::ReplyAtOnce);
         world.wait(Duration::from_secs(6));
         silent.order(&mut world);
+        // It would exit if it were ordered twice.
+        silent.say(&mut world, Body::ProcessAfterFork { real_pid: 6 });
+        assert!(silent.take(&mut world).is_empty());
     });
 }
 

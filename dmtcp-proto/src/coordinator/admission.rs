@@ -329,9 +329,14 @@ impl CoordinatorCore {
         };
         let then_exit = round.then_exit;
         round.missing += 1;
+        let waits_only_here = self.waits_only_here();
         if let Some(worker) = self.roster.get_mut(conn) {
             worker.part = Part::Told;
             worker.passed = 0;
+            // It would never answer: it is ordered when it tells who it is.
+            if waits_only_here && worker.forked_at.is_some() {
+                return;
+            }
         }
         if let Some(dialect) = self.dialect_of(conn) {
             self.send(conn, dialect, self.order(dialect, then_exit));

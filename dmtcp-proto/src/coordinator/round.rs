@@ -137,6 +137,8 @@ impl CoordinatorCore {
             worker.waiting = false;
             worker.last_barrier = None;
             worker.part = Part::Told;
+            // It gets no second order, however late it tells who it is.
+            worker.forked_at = None;
         }
         self.event(Event::CheckpointStarted {
             round: number,

@@ -120,9 +120,10 @@ impl CoordinatorCore {
         real_pid: i32,
         program: Option<Text>,
     ) {
+        let mut was_forked = false;
         if let Some(worker) = self.roster.get_mut(conn) {
             worker.id = *from;
-            worker.forked_at = None;
+            was_forked = worker.forked_at.take().is_some();
             // Stock workers leave it at -1 after an exec, which keeps the pid.
             if real_pid > 0 {
                 worker.real_pid = real_pid;
@@ -130,6 +131,25 @@ impl CoordinatorCore {
             if let Some(program) = program {
                 worker.program = program;
             }
+        }
+        if was_forked {
+            self.order_child(conn);
+        }
+    }
+
+    /// The order of the round for a child that joined it while it was being forked.
+    fn order_child(&mut self, conn: ConnId) {
+        let under_way = |round: &&super::Round| !round.is_sealing() && !round.is_asked();
+        let Some(round) = self.round.as_ref().filter(under_way) else {
+            return;
+        };
+        let then_exit = round.then_exit;
+        let is_told = |worker: &Worker| worker.part == Part::Told;
+        if !self.waits_only_here() || !self.roster.get(conn).is_some_and(is_told) {
+            return;
+        }
+        if let Some(dialect) = self.dialect_of(conn) {
+            self.send(conn, dialect, self.order(dialect, then_exit));
         }
     }
 
