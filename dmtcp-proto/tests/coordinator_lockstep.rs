@@ -472,6 +472,55 @@ fn images_go_where_a_plugin_says() {
 }
 
 #[test]
+fn strangers_of_another_dialect_do_not_say_where_images_go() {
+    for &dialect in Dialect::ALL {
+        let (mut world, workers) = launched(dialect, 1);
+        let stranger = match dialect {
+            Dialect::V2_5 | Dialect::V2_6 => continue,
+            _ => Dialect::V2_6,
+        };
+        let conn = world.connect();
+        let dir = Body::SetGlobalCheckpointDir(Text::from("/images"));
+        let message = dmtcp_proto::Message::new(tool_id(1), dir);
+        world.bytes(conn, &encoded(stranger, &message));
+        let answer = world.inbox(conn, stranger).pop().map(|m| m.body);
+        assert_eq!(answer, Some(Body::GlobalCheckpointDirSet(false)));
+        checkpoint(&mut world, AfterCheckpoint::ReplyAtOnce);
+        match workers[0].take(&mut world).pop().map(|m| m.body) {
+            Some(Body::Do(order)) => assert_eq!(order.checkpoint_dir, None),
+            order => assert!(matches!(order, Some(Body::DoCheckpoint(_)))),
+        }
+    }
+}
+
+/// It is told to exit in its own dialect, or by the end of its connection.
+#[test]
+fn strangers_of_another_dialect_are_sent_away_from_a_kill_without_a_word_of_ours() {
+    for &dialect in Dialect::ALL {
+        for &other in Dialect::ALL {
+            if other.header_len() == dialect.header_len() {
+                continue;
+            }
+            let (mut world, _workers) = launched(dialect, 1);
+            world.request(Command::Kill);
+            let stranger = Worker::knock(&mut world, other, "here", WorkerState::Unknown);
+            let bodies: Vec<Body> = stranger
+                .take(&mut world)
+                .into_iter()
+                .map(|m| m.body)
+                .collect();
+            // Only 2.4 is known by its first message.
+            let expected: &[Body] = match other {
+                Dialect::V2_4 => &[Body::KillPeer],
+                _ => &[],
+            };
+            assert_eq!(bodies, expected, "{other:?} beside {dialect:?}");
+            assert!(world.is_closed(stranger.conn));
+        }
+    }
+}
+
+#[test]
 fn tools_can_ask_where_images_go_and_say_what_is_logged() {
     for_each_lockstep_dialect(|dialect| {
         if dialect.verb_number(Verb::GetCheckpointDir).is_none() {

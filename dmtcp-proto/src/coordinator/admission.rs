@@ -49,7 +49,7 @@ impl CoordinatorCore {
                 Ok(())
             }
             Body::SetGlobalCheckpointDir(dir) => {
-                let is_set = self.set_global_dir(&dir);
+                let is_set = self.set_global_dir(conn, &dir);
                 self.send(conn, dialect, Body::GlobalCheckpointDirSet(is_set));
                 self.close(conn);
                 Ok(())
@@ -61,10 +61,15 @@ impl CoordinatorCore {
         }
     }
 
-    /// Where all workers of 2.x write their images from the next round on; not while one runs.
-    fn set_global_dir(&mut self, dir: &Text) -> bool {
+    /// Where all workers of 2.x write their images from the next round on; not while one runs,
+    /// and not by one of another release: orders of 2.4 carry no directory.
+    fn set_global_dir(&mut self, conn: ConnId, dir: &Text) -> bool {
         let between_rounds = self.round.is_none() && self.restart.is_none() && !self.resuming;
-        let is_set = between_rounds && !self.roster.is_empty() && dir.as_bytes().len() <= MAX_PATH;
+        let common = self
+            .candidates(conn)
+            .intersection(self.computation.dialects);
+        let can_be_one_of_them = !self.roster.is_empty() && !common.is_empty();
+        let is_set = between_rounds && can_be_one_of_them && dir.as_bytes().len() <= MAX_PATH;
         if is_set {
             // Own copy: a slice would keep the whole received buffer alive.
             self.global_checkpoint_dir = Text::new(dir.as_bytes().to_vec());

@@ -389,10 +389,12 @@ impl CoordinatorCore {
         entry.map_or_else(Candidates::all, |entry| entry.candidates)
     }
 
-    /// What can be sent to this connection: its own dialect, or the computation's.
+    /// What can be sent to this connection: its own dialect, or the computation's if it can be
+    /// its own.
     fn dialect_of(&self, conn: ConnId) -> Option<Dialect> {
-        let own = self.candidates(conn).only();
-        own.or_else(|| self.computation.dialects.only())
+        let own = self.candidates(conn);
+        let common = || own.intersection(self.computation.dialects).only();
+        own.only().or_else(common)
     }
 
     fn event(&mut self, event: Event) {
