@@ -297,6 +297,31 @@ fn workers_go_on_when_the_set_they_should_end_behind_cannot_be_made() {
 }
 
 #[test]
+fn a_worker_without_an_image_holds_nobody() {
+    for_each_lockstep_dialect(|dialect| {
+        for after in [AfterCheckpoint::ReplyWhenDone, AfterCheckpoint::KillWorkers] {
+            let (mut world, mut workers) = launched(dialect, 2);
+            let id = checkpoint(&mut world, after);
+            for worker in &workers {
+                worker.order(&mut world);
+            }
+            through_all_barriers(&mut world, &mut workers);
+            workers[0].report(&mut world);
+            for worker in &mut workers {
+                worker.arrive(&mut world, WorkerState::Checkpointed, "");
+            }
+            assert!(matches!(failure(&world), Some(RoundError::NoImage(_))));
+            assert!(matches!(world.reply(id), Some(Err(_))));
+            for worker in &workers {
+                assert!(worker.released(&mut world).is_some(), "{after:?}");
+            }
+            resume_all(&mut world, &mut workers);
+            assert!(world.core.status().running);
+        }
+    });
+}
+
+#[test]
 fn a_restart_waits_for_all_its_processes() {
     for_each_lockstep_dialect(|dialect| {
         let (world, old) = launched(dialect, 2);

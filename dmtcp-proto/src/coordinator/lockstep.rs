@@ -46,6 +46,10 @@ impl CoordinatorCore {
             self.resumed(conn);
         } else {
             self.roster.set_state(conn, state);
+            // Before the barrier, which would wait for a set that cannot be.
+            if state == WorkerState::Checkpointed {
+                self.should_have_reported(conn);
+            }
             self.arrived(conn, barrier_of(state))?;
         }
         Ok(())

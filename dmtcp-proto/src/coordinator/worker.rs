@@ -307,16 +307,23 @@ impl CoordinatorCore {
             return;
         };
         worker.last_barrier = None;
-        if worker.part == Part::Answered {
-            worker.part = Part::None;
-            let info = worker.info();
-            if let Some(round) = &mut self.round {
-                round.missing = round.missing.saturating_sub(1);
-            }
-            self.fail_round(RoundError::NoImage(Box::new(info)));
-        }
+        self.should_have_reported(conn);
         self.progress();
         self.settle();
+    }
+
+    /// A worker is where its image has been reported: without one the round has no set.
+    pub(super) fn should_have_reported(&mut self, conn: ConnId) {
+        let is_late = |worker: &&mut Worker| worker.part == Part::Answered;
+        let Some(worker) = self.roster.get_mut(conn).filter(is_late) else {
+            return;
+        };
+        worker.part = Part::None;
+        let info = worker.info();
+        if let Some(round) = &mut self.round {
+            round.missing = round.missing.saturating_sub(1);
+        }
+        self.fail_round(RoundError::NoImage(Box::new(info)));
     }
 
     /// What follows when the last worker has come to run.
