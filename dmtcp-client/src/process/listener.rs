@@ -2,13 +2,20 @@
 //! the kernel's table of sockets to the process, from that to its executable. It notices nothing.
 
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File, OpenOptions},
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
-    os::unix::fs::MetadataExt as _,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
+
+use nix::fcntl::OFlag;
 
 use super::{Identity, ProcessError, capture, clean_environment};
 
@@ -52,29 +59,34 @@ impl Listener {
         Ok(None)
     }
 
-    /// Whether its executable is one that this process would run anyway: its user's own or root's,
+    /// Its executable, if it is one that this process would run anyway: its user's own or root's,
     /// and not for everybody to write.
-    pub(crate) fn may_be_run(&self) -> bool {
-        let own = fs::metadata("/proc/self").map(|own| own.uid());
-        let (Ok(own), Ok(file)) = (own, fs::metadata(self.executable())) else {
-            return false;
-        };
-        (file.uid() == own || file.uid() == 0) && file.mode() & 0o002 == 0
+    pub(crate) fn executable(&self) -> Option<Executable> {
+        let own = fs::metadata("/proc/self").ok()?.uid();
+        // The very file that runs, also when another one has taken its place since.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_PATH.bits())
+            .open(format!("/proc/{}/exe", self.process.pid()))
+            .ok()?;
+        let found = file.metadata().ok()?;
+        let may_be_run = (found.uid() == own || found.uid() == 0) && found.mode() & 0o002 == 0;
+        may_be_run.then_some(Executable(file))
     }
+}
 
-    /// What its executable prints when it is asked for its version.
-    ///
-    /// The very file that runs is asked, also when another one has taken its place since.
+/// An executable that was looked at. Held open: the process may run another one since.
+#[derive(Debug)]
+pub(crate) struct Executable(File);
+
+impl Executable {
+    /// What it prints when it is asked for its version.
     pub(crate) fn ask_version(&self, limit: Duration) -> Result<Vec<u8>, ProcessError> {
-        let mut command = Command::new(self.executable());
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         clean_environment(&mut command, env::vars_os());
         command.arg("--version");
         let (_, output) = capture(command, limit)?;
         Ok(output)
-    }
-
-    fn executable(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/exe", self.process.pid()))
     }
 }
 
@@ -168,7 +180,7 @@ fn holds(process: &Path, sockets: &[PathBuf]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::{io::Write as _, net::TcpListener, process::Stdio, thread, time::Instant};
 
     use super::*;
     use crate::deadline::Deadline;
@@ -202,6 +214,43 @@ mod tests {
                 end.pause(Duration::from_millis(5));
             }
         }
+    }
+
+    /// It may run something else between the two, and that may be anybody's.
+    #[test]
+    fn what_was_looked_at_is_what_is_run() {
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exec sleep 1000"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let program = || fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        let is_sleep = || program().file_name().unwrap() != shell().file_name().unwrap();
+        let start = Instant::now();
+        while is_sleep() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no shell");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let listener = Listener {
+            process: Identity::of(pid).unwrap().unwrap(),
+            program: program(),
+        };
+        let executable = listener.executable().unwrap();
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        while !is_sleep() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no sleep");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let output = executable.ask_version(Duration::from_secs(60)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let output = String::from_utf8_lossy(&output);
+        assert!(!output.contains("sleep"), "{output}");
+    }
+
+    fn shell() -> PathBuf {
+        fs::canonicalize("/bin/sh").unwrap()
     }
 
     #[test]

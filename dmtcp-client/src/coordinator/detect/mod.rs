@@ -283,14 +283,14 @@ fn look(
     let Some(listener) = Listener::at(addr).ok().flatten() else {
         return Ok(Found::default());
     };
-    if !listener.may_be_run() {
+    let Some(executable) = listener.executable() else {
         return Ok(Found {
             listener: Some(listener),
             release: None,
         });
-    }
+    };
     let limit = deadline.left().min(VERSION_LIMIT);
-    let output = listener
+    let output = executable
         .ask_version(limit)
         .map_err(|source| DetectError::Executable {
             program: listener.program.clone(),
