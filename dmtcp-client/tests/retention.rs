@@ -8,6 +8,7 @@ use dmtcp_client::set::{
 };
 use state::{State, flip};
 use std::fs;
+use std::path::Path;
 
 fn sequences(store: &SetStore) -> Vec<u64> {
     let sets = store.list().unwrap().sets;
@@ -151,4 +152,17 @@ fn what_is_broken_is_told_apart() {
     let retained = store.retain(&RetentionPolicy::new().keep_last(0)).unwrap();
     assert!(retained.removed.is_empty());
     assert_eq!(kept(&retained)[1], (5, KeepReason::NoneGood));
+}
+
+#[test]
+fn latest_leads_to_a_set_that_can_be_read() {
+    let state = State::new();
+    let store = with_sets(&state, 4);
+    let newest = store.list().unwrap().sets.swap_remove(0);
+    flip(&newest.dir().join("manifest.json"), 200);
+    let retained = store.retain(&RetentionPolicy::new().keep_last(1)).unwrap();
+    let expected = [(4, KeepReason::Unreadable), (3, KeepReason::NewestGood)];
+    assert_eq!(kept(&retained), expected);
+    let latest = fs::read_link(store.dir().join("latest")).unwrap();
+    assert_eq!(latest, Path::new("000003"));
 }

@@ -69,11 +69,9 @@ impl SetStore {
     pub fn retain(&self, policy: &RetentionPolicy) -> Result<Retained, SetError> {
         let mut known_good = lock(&self.known_good);
         let mut retained = self.judge_all(policy, &mut known_good)?;
-        if let Some(newest) = retained
-            .kept
-            .first()
-            .filter(|_| !retained.removed.is_empty())
-        {
+        let mut readable = retained.kept.iter();
+        let newest = readable.find(|set| set.why != KeepReason::Unreadable);
+        if let Some(newest) = newest.filter(|_| !retained.removed.is_empty()) {
             latest::point_at(self.dir(), newest.sequence)?;
         }
         let mut removed = Vec::new();
