@@ -426,3 +426,28 @@ fn what_is_no_file_is_neither_waited_for_nor_read() {
         "{error}"
     );
 }
+
+/// It is data to the program that is restarted, and must not lead to files elsewhere.
+#[test]
+fn nothing_beside_a_native_image_is_put_anywhere() {
+    let state = State::new();
+    let (set, _archive) = packed(&state);
+    let path = set.dir().join("manifest.json");
+    // Schema 1 has no checksum in its second line.
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    assert!(lines.remove(1).contains("crc32"));
+    let text = lines
+        .join("\n")
+        .replace("\"schema\": 2", "\"schema\": 1")
+        .replace("\"kind\": \"dmtcp\"", "\"kind\": \"native\"");
+    fs::write(&path, text).unwrap();
+    let set = CheckpointSet::open(set.dir()).unwrap();
+    assert!(!set.manifest().images[1].saved_files.is_empty());
+
+    let elsewhere = state.saved_files(40001);
+    fs::create_dir_all(&elsewhere).unwrap();
+    fs::write(elsewhere.join("mine"), "mine").unwrap();
+    set.stage_into(&state.raw.join("attempt")).unwrap();
+    assert_eq!(fs::read(elsewhere.join("mine")).unwrap(), b"mine");
+}

@@ -3,7 +3,7 @@
 use super::copy;
 use super::error::{SealError, SetError};
 use super::hold::SetHold;
-use super::manifest::Manifest;
+use super::manifest::{ImageKind, Manifest};
 use super::names::Entry;
 use super::sums::{self, Expected};
 use crate::durable;
@@ -123,7 +123,7 @@ impl CheckpointSet {
     /// must not be restarted from the set itself. Images are linked, copied where links cannot
     /// be. `dir` is made if it is not there; an image of the same name in it is replaced.
     ///
-    /// Saved open files are copied to where the process wrote them at the checkpoint
+    /// Open files that DMTCP saved are copied to where the process wrote them at the checkpoint
     /// ([`SealedImage::written_in`](super::SealedImage::written_in)), in place of what is there:
     /// DMTCP looks for them at that path and nowhere else.
     ///
@@ -140,7 +140,9 @@ impl CheckpointSet {
             .map(|image| {
                 let (from, to) = (self.dir.join(&image.file), dir.join(&image.file));
                 copy::link_over(&from, &to)?;
-                if let Some(saved) = copy::saved_files_dir(&from) {
+                // Native images have none: what stands beside one is of somebody else's making.
+                let is_dmtcp = image.kind == ImageKind::Dmtcp;
+                if let Some(saved) = copy::saved_files_dir(&from).filter(|_| is_dmtcp) {
                     let home = copy::saved_files_name(&image.written_in.join(&image.file));
                     copy::replace_tree(&saved, &home)?;
                 }

@@ -89,8 +89,9 @@ impl SetStore {
     ///
     /// Nothing is taken from the archive on trust: names, sizes, order and kinds of its entries
     /// must be those of the manifest that it begins with; links, devices and names that lead out
-    /// of the set are refused. But a restart runs what is in the images: unpack what you would
-    /// also run. Whether it can be restarted here is
+    /// of the set are refused. But a restart runs what is in DMTCP's images, and puts the files that
+    /// were saved with them wherever the manifest says: unpack what you would also run. Whether it
+    /// can be restarted here is
     /// [`compatible_with`](CheckpointSet::compatible_with)'s to say.
     ///
     /// # Errors
