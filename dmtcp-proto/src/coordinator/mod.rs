@@ -339,6 +339,7 @@ impl CoordinatorCore {
             Role::Hello => self.hello(conn, dialect, message),
             Role::NameService => self.name_service(conn, message),
             Role::Worker => {
+                let before = self.computation.dialects;
                 if !self.narrow_computation(candidates) {
                     let why = "the computation speaks another dialect";
                     return Err(DecodeError::Unexpected {
@@ -346,7 +347,12 @@ impl CoordinatorCore {
                         why,
                     });
                 }
-                self.worker_message(conn, message)
+                let outcome = self.worker_message(conn, message);
+                if outcome.is_err() {
+                    // What somebody speaks who breaks the protocol says nothing about the others.
+                    self.computation.dialects = before;
+                }
+                outcome
             }
             Role::Parked(_) | Role::Tool(_) => {
                 let why = "it has not been answered yet";

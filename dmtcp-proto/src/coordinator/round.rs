@@ -115,7 +115,10 @@ impl CoordinatorCore {
             .iter()
             .filter_map(|(_, worker)| worker.forked_at);
         let last = forking.max().filter(|_| self.waits_only_here());
-        last.map_or(self.rested, |since| since + FORK_LIMIT)
+        // Of the forks that begin meanwhile, none is waited for any longer.
+        let asked = self.round.as_ref().map(|round| round.progress);
+        let since = last.zip(asked).map(|(forked, asked)| forked.min(asked));
+        since.map_or(self.rested, |since| since + FORK_LIMIT)
     }
 
     /// Begins the round that is asked for, if it can begin now.
