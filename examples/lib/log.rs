@@ -1,6 +1,7 @@
 //! One plain line an event, with its time.
 
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 /// Prints lines on standard error, each with the time since the start.
@@ -19,13 +20,11 @@ impl Log {
         }
     }
 
-    /// Prints one line.
+    /// Prints one line, if anybody still takes it: a job does not end with the terminal or pipe
+    /// that it was started from.
     pub fn line(&self, text: impl AsRef<str>) {
-        eprintln!(
-            "[{:9.3}s] {}",
-            self.start.elapsed().as_secs_f64(),
-            text.as_ref()
-        );
+        let time = self.start.elapsed().as_secs_f64();
+        let _ = writeln!(io::stderr(), "[{time:9.3}s] {}", text.as_ref());
     }
 
     /// Time since the start.

@@ -32,14 +32,15 @@ use crate::deadline::Deadline;
 /// A handle to a running coordinator: cheap to clone, one connection a question.
 ///
 /// ```no_run
-/// use dmtcp_client::{Dialect, coordinator::Coordinator};
+/// use dmtcp_client::coordinator::{Coordinator, DetectOptions};
 /// use std::time::Duration;
 ///
-/// let coordinator = Coordinator::from_env(Dialect::V5)?;
+/// // A question in a wrong dialect ends many coordinators: ask first which it is.
+/// let coordinator = Coordinator::detect("127.0.0.1:7779".parse()?, &DetectOptions::default())?;
 /// println!("{} workers", coordinator.status()?.peers);
 /// let report = coordinator.checkpoint(Duration::from_secs(60))?;
 /// println!("{} images, known by {:?}", report.peers, report.evidence);
-/// # Ok::<(), dmtcp_client::coordinator::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// An embedded coordinator of this library ([`server`](crate::server)) answers in every dialect, and

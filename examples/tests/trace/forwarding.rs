@@ -93,7 +93,7 @@ fn half_a_frame_passes_at_once() {
 
 #[test]
 fn any_bytes_pass_unchanged_in_both_directions_and_an_end_leaves_the_other_open() {
-    const LEN: usize = 3 << 20;
+    const LEN: usize = 1 << 20;
     let stage = Stage::new(&["--format", "json"]);
     let mut client = stage.connect();
     let (question, answer) = (noise(LEN, 1), noise(LEN, 2));
