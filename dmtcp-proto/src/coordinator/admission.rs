@@ -65,10 +65,7 @@ impl CoordinatorCore {
     /// and not by one of another release: orders of 2.4 carry no directory.
     fn set_global_dir(&mut self, conn: ConnId, dir: &Text) -> bool {
         let between_rounds = self.round.is_none() && self.restart.is_none() && !self.resuming;
-        let common = self
-            .candidates(conn)
-            .intersection(self.computation.dialects);
-        let can_be_one_of_them = !self.roster.is_empty() && !common.is_empty();
+        let can_be_one_of_them = !self.roster.is_empty() && !self.common_dialects(conn).is_empty();
         let is_set = between_rounds && can_be_one_of_them && dir.as_bytes().len() <= MAX_PATH;
         if is_set {
             // Own copy: a slice would keep the whole received buffer alive.
@@ -96,10 +93,7 @@ impl CoordinatorCore {
             return Ok(());
         }
         // A computation never mixes dialects.
-        let common = self
-            .candidates(conn)
-            .intersection(self.computation.dialects);
-        if !self.roster.is_empty() && common.is_empty() {
+        if !self.roster.is_empty() && self.common_dialects(conn).is_empty() {
             self.refuse(conn, Reject::WrongComputation);
             return Ok(());
         }

@@ -389,6 +389,12 @@ impl CoordinatorCore {
         !common.is_empty()
     }
 
+    /// Those that this peer and the computation can both be speaking.
+    fn common_dialects(&self, conn: ConnId) -> Candidates {
+        self.candidates(conn)
+            .intersection(self.computation.dialects)
+    }
+
     /// The dialects that this peer can still be speaking.
     fn candidates(&self, conn: ConnId) -> Candidates {
         let entry = self.conns.get(&conn);
@@ -398,9 +404,8 @@ impl CoordinatorCore {
     /// What can be sent to this connection: its own dialect, or the computation's if it can be
     /// its own.
     fn dialect_of(&self, conn: ConnId) -> Option<Dialect> {
-        let own = self.candidates(conn);
-        let common = || own.intersection(self.computation.dialects).only();
-        own.only().or_else(common)
+        let own = self.candidates(conn).only();
+        own.or_else(|| self.common_dialects(conn).only())
     }
 
     fn event(&mut self, event: Event) {
