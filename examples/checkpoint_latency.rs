@@ -1,8 +1,8 @@
 //! How long a checkpoint of a small program takes under the embedded coordinator, beside the
 //! stock one, in turns within one run.
 //!
-//! `cargo run --release --example checkpoint_latency -- PROGRAM ARGS…` does 20 rounds for each
-//! DMTCP release in `DMTCP_BIN`, without compression. Both are timed from the request to the
+//! `cargo run --release --example checkpoint_latency -- [--rounds N] PROGRAM ARGS…` does that many
+//! rounds, by default 20, for each DMTCP release in `DMTCP_BIN`, without compression. Both are timed from the request to the
 //! moment when every process has reported its image: the embedded coordinator says so by event,
 //! the stock one rewrites its restart script then. Sealing comes on top and is shown apart.
 
@@ -23,27 +23,39 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-const ROUNDS: usize = 20;
 const LIMIT: Duration = Duration::from_secs(30);
 /// Between two checkpoints, so that each finds the processes running.
 const REST: Duration = Duration::from_millis(50);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut args = args.as_slice();
+    let mut rounds = 20;
+    if let [flag, number, rest @ ..] = args {
+        if flag == "--rounds" {
+            rounds = number.to_string_lossy().parse()?;
+            args = rest;
+        }
+    }
     let Some((program, args)) = args.split_first() else {
-        return Err("usage: checkpoint_latency PROGRAM ARGS…".into());
+        return Err("usage: checkpoint_latency [--rounds N] PROGRAM ARGS…".into());
     };
     let releases = Tools::all();
     if releases.is_empty() {
         println!("SKIPPED: no DMTCP");
     }
     for tools in releases {
-        compare(&tools, program, args)?;
+        compare(&tools, rounds, program, args)?;
     }
     Ok(())
 }
 
-fn compare(tools: &Tools, program: &OsString, args: &[OsString]) -> Result<(), Box<dyn Error>> {
+fn compare(
+    tools: &Tools,
+    rounds: usize,
+    program: &OsString,
+    args: &[OsString],
+) -> Result<(), Box<dyn Error>> {
     let launch = || {
         Launch::new(tools, program)
             .args(args)
@@ -61,7 +73,7 @@ fn compare(tools: &Tools, program: &OsString, args: &[OsString]) -> Result<(), B
 
     let (mut ours, mut sealing, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     // The first round of each also makes files for the first time.
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds {
         let (reported, sealed) = ours_once(&attempt)?;
         let script = stock.checkpoint_once()?;
         if round > 0 {
@@ -74,7 +86,7 @@ fn compare(tools: &Tools, program: &OsString, args: &[OsString]) -> Result<(), B
     }
     let (ours, sealing, theirs) = (Spread::of(ours), Spread::of(sealing), Spread::of(theirs));
     println!(
-        "DMTCP {}, {ROUNDS} rounds in turns: median [lowest – highest], ms",
+        "DMTCP {}, {rounds} rounds in turns: median [lowest – highest], ms",
         tools.version()?.text
     );
     println!("  stock coordinator     {theirs}");

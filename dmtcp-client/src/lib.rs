@@ -24,6 +24,7 @@
 struct Readme;
 
 pub mod attempt;
+mod checksum;
 pub mod coordinator;
 mod deadline;
 mod durable;
@@ -37,6 +38,9 @@ pub mod native;
 mod os_text;
 pub mod process;
 mod restart;
+#[cfg(test)]
+#[path = "../tests/sample_images/mod.rs"]
+mod sample_images;
 pub mod server;
 pub mod set;
 mod tools;

@@ -247,6 +247,7 @@ impl<'s> Attempts<'s> {
             dmtcp,
             limit: self.seal_limit,
             abandoned: Arc::clone(&abandoned),
+            follower: None,
         };
         let coordinator = CoordinatorConfig::default()
             .interval(self.interval)

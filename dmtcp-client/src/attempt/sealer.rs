@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     server::{SealError, SealRound, SealedSet, Sealer},
-    set::{ImageReport, Phase, SealRequest, SetHold, SetStore},
+    set::{Follower, ImageReport, Phase, SealRequest, SetHold, SetStore},
 };
 
 /// What a sealer needs to know of its attempt.
@@ -30,6 +30,8 @@ pub(super) struct Seals {
     pub(super) limit: Duration,
     /// The attempt is killed: there shall be no more sets of it.
     pub(super) abandoned: Arc<AtomicBool>,
+    /// Looks at the images of a round while they are written.
+    pub(super) follower: Option<Arc<Follower>>,
 }
 
 impl Sealer for Seals {
@@ -53,9 +55,18 @@ impl Sealer for Seals {
         request.dmtcp.clone_from(&self.dmtcp);
         request.phases = phases(round);
         request.abandoned = Arc::clone(&self.abandoned);
+        request.follower = self.follower.take();
         let set = self.store.seal(&request)?;
         self.origin = None;
         Ok(SealedSet::new(set.sequence(), set.dir()))
+    }
+
+    fn round_begins(&mut self) {
+        self.follower = Some(Arc::new(Follower::start(&self.images)));
+    }
+
+    fn round_failed(&mut self) {
+        self.follower = None;
     }
 }
 

@@ -20,11 +20,16 @@ mod fields;
 mod header;
 pub mod native;
 mod open;
+mod tail;
 mod v2;
 mod v4;
 mod whole;
+#[cfg(test)]
+mod whole_tests;
 
 pub use error::ImageError;
 pub use header::{Format, ImageHeader};
 pub use open::read_header;
+pub(crate) use tail::Tail;
 pub use whole::{Whole, check_whole, checksum_whole};
+pub(crate) use whole::{checksum_growing, checksum_with};

@@ -5,7 +5,7 @@
 
 use super::error::ImageError;
 use super::header::{Format, ImageHeader};
-use super::open::{BLOCK, Opened, Raw, read_error, read_full};
+use super::open::{BLOCK, Opened, Raw, Reading, read_error, read_full};
 use crate::{durable, id_json, os_text};
 use crc32fast::Hasher;
 use dmtcp_proto::UniquePid;
@@ -158,7 +158,7 @@ pub(crate) fn read_checked_header(path: &Path) -> Result<NativeHeader, ImageErro
 
 /// Opens an image whose payload has at most `limit` bytes, and says how many.
 fn open_within(path: &Path, limit: u64) -> Result<(BufReader<Raw>, Start, usize), ImageError> {
-    let Opened::Native(mut input) = Opened::open(path, None)? else {
+    let Opened::Native(mut input) = Opened::open(path, &Reading::default())? else {
         return Err(ImageError::NotAnImage {
             path: path.to_owned(),
             what: "does not begin as a native image".to_owned(),

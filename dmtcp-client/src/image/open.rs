@@ -5,14 +5,17 @@
 use super::areas::AreaForm;
 use super::error::ImageError;
 use super::header::ImageHeader;
+use super::tail::Tail;
 use super::{native, v2, v4};
+use crate::checksum;
 use crc32fast::Hasher;
 use flate2::bufread::GzDecoder;
 use nix::fcntl::OFlag;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Reads who is in an image, and nothing after that.
@@ -24,7 +27,7 @@ use std::time::Instant;
 ///
 /// See [`ImageError`]; a file that ends within the header is [`ImageError::Cut`].
 pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
-    match Opened::open(path, None)? {
+    match Opened::open(path, &Reading::default())? {
         Opened::Native(input) => native::header_only(input, path),
         Opened::Gzip(mut content) => {
             let start = read_start(&mut content, path)?;
@@ -43,20 +46,18 @@ pub(super) enum Opened {
 
 impl Opened {
     /// Opens a regular file; a FIFO or device neither blocks nor is read.
-    pub(super) fn open(path: &Path, deadline: Option<Instant>) -> Result<Self, ImageError> {
-        let io_error = |action| {
-            move |source| ImageError::Io {
-                action,
-                path: path.to_owned(),
-                source,
-            }
-        };
+    pub(super) fn open(path: &Path, reading: &Reading) -> Result<Self, ImageError> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(OFlag::O_NONBLOCK.bits())
             .open(path)
-            .map_err(io_error("open"))?;
-        let metadata = file.metadata().map_err(io_error("look at"))?;
+            .map_err(io_error("open", path))?;
+        Self::of(file, path, reading)
+    }
+
+    /// What the file is that was opened as `path`.
+    pub(super) fn of(file: File, path: &Path, reading: &Reading) -> Result<Self, ImageError> {
+        let metadata = file.metadata().map_err(io_error("look at", path))?;
         if !metadata.is_file() {
             return Err(ImageError::NotAnImage {
                 path: path.to_owned(),
@@ -70,7 +71,8 @@ impl Opened {
                 len: metadata.len(),
                 done: 0,
                 crc: Hasher::new(),
-                deadline,
+                beginning: None,
+                reading: reading.clone(),
             },
         );
         let first = input
@@ -91,13 +93,33 @@ impl Opened {
     }
 }
 
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError + use<> {
+    let path = path.to_owned();
+    move |source| ImageError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+/// How a file is read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// Nothing is read after it.
+    pub(super) deadline: Option<Instant>,
+    /// Somebody still writes the file: its end is where this says so.
+    pub(super) tail: Option<Arc<Tail>>,
+}
+
 /// The bytes of the file as they are read: counted, checksummed, and refused after the deadline.
 pub(super) struct Raw {
     file: File,
     len: u64,
     done: u64,
     crc: Hasher,
-    deadline: Option<Instant>,
+    /// How many bytes were read first, and their sum.
+    beginning: Option<(usize, u32)>,
+    reading: Reading,
 }
 
 impl Raw {
@@ -114,21 +136,67 @@ impl Raw {
     pub(super) fn sum(&self) -> (u64, u32) {
         (self.done, self.crc.clone().finalize())
     }
+
+    /// Bytes of the whole file, and their CRC-32, whatever has been read so far.
+    pub(super) fn sum_in_parts(&self, threads: usize) -> io::Result<(u64, u32)> {
+        checksum::of_file(&self.file, self.len, threads, &|| self.check_deadline(0))
+    }
+
+    /// That what was read first still stands in a file that was read while it was written.
+    pub(super) fn check_beginning(&self, path: &Path) -> Result<(), ImageError> {
+        let Some((len, before)) = self.beginning.filter(|_| self.reading.tail.is_some()) else {
+            return Ok(());
+        };
+        let mut again = vec![0; len];
+        self.file
+            .read_exact_at(&mut again, 0)
+            .map_err(|source| read_error(path, 0, "the first bytes", source))?;
+        if crc32fast::hash(&again) == before {
+            return Ok(());
+        }
+        Err(ImageError::Damaged {
+            path: path.to_owned(),
+            at: 0,
+            what: "its beginning was written again".to_owned(),
+        })
+    }
+
+    fn check_deadline(&self, done: u64) -> io::Result<()> {
+        let deadline = self.reading.deadline;
+        if deadline.is_some_and(|end| Instant::now() >= end) {
+            let len = self.len;
+            return Err(io::Error::new(
+                ErrorKind::TimedOut,
+                DeadlinePassed { done, len },
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Read for Raw {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.deadline.is_some_and(|end| Instant::now() >= end) {
-            return Err(io::Error::new(
-                ErrorKind::TimedOut,
-                DeadlinePassed {
-                    done: self.done,
-                    len: self.len,
-                },
-            ));
+        let n = loop {
+            self.check_deadline(self.done)?;
+            // Asked before reading: what it says of the end then counts for what is read.
+            let may_grow = match &self.reading.tail {
+                Some(tail) => tail.may_grow()?,
+                None => false,
+            };
+            match self.file.read(buf)? {
+                0 if may_grow && !buf.is_empty() => {
+                    if let Some(tail) = &self.reading.tail {
+                        tail.wait();
+                    }
+                }
+                n => break n,
+            }
+        };
+        let new = buf.get(..n).unwrap_or_default();
+        if self.done == 0 {
+            self.beginning = Some((n, crc32fast::hash(new)));
         }
-        let n = self.file.read(buf)?;
-        self.crc.update(buf.get(..n).unwrap_or_default());
+        self.crc.update(new);
         self.done += n as u64;
         Ok(n)
     }

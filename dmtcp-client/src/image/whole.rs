@@ -12,12 +12,15 @@ use super::areas::{AreaWalk, Fault};
 use super::error::ImageError;
 use super::header::ImageHeader;
 use super::native;
-use super::open::{BLOCK, Opened, Raw, Start, compressed, read_error, read_start};
+use super::open::{BLOCK, Opened, Raw, Reading, Start, compressed, read_error, read_start};
+use super::tail::Tail;
+use crate::checksum;
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A complete image and its checksum.
@@ -41,7 +44,7 @@ pub struct Whole {
 ///
 /// See [`ImageError`]. A file that is still growing is [`ImageError::Cut`].
 pub fn check_whole(path: &Path) -> Result<ImageHeader, ImageError> {
-    match Opened::open(path, None)? {
+    match Opened::open(path, &Reading::default())? {
         Opened::Plain(mut content) => {
             let start = read_start(&mut content, path)?;
             let raw = content.get_ref();
@@ -52,16 +55,63 @@ pub fn check_whole(path: &Path) -> Result<ImageHeader, ImageError> {
     }
 }
 
-/// Proves that the image is complete and takes its checksum, reading all of it once.
+/// Proves that the image is complete and takes its checksum, reading all of it once. A plain image
+/// is read on all processors.
 ///
 /// # Errors
 ///
 /// As [`check_whole`]; and [`ImageError::TimedOut`] when `deadline` passes before the end.
 pub fn checksum_whole(path: &Path, deadline: Option<Instant>) -> Result<Whole, ImageError> {
-    read_through(Opened::open(path, deadline)?, path)
+    checksum_with(path, deadline, checksum::processors())
 }
 
-fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageError> {
+/// The same on up to `threads` threads.
+pub(crate) fn checksum_with(
+    path: &Path,
+    deadline: Option<Instant>,
+    threads: usize,
+) -> Result<Whole, ImageError> {
+    let reading = Reading {
+        deadline,
+        tail: None,
+    };
+    match Opened::open(path, &reading)? {
+        Opened::Plain(mut content) => {
+            let start = read_start(&mut content, path)?;
+            let raw = content.get_ref();
+            hop(&start, raw.file(), raw.len(), path)?;
+            let (size, crc32) = raw
+                .sum_in_parts(threads)
+                .map_err(|error| read_error(path, 0, "the memory", error))?;
+            Ok(Whole {
+                header: start.header,
+                size,
+                crc32,
+            })
+        }
+        other => read_through(other, path),
+    }
+}
+
+/// Proves the same of a file that is being written, while it is written, up to where `tail` says
+/// that it is complete. Its writer must only append; that it did not write its beginning again
+/// is seen. `None` for a native image, which says of itself how long it is.
+pub(crate) fn checksum_growing(
+    file: File,
+    path: &Path,
+    tail: Arc<Tail>,
+) -> Result<Option<Whole>, ImageError> {
+    let reading = Reading {
+        deadline: None,
+        tail: Some(tail),
+    };
+    match Opened::of(file, path, &reading)? {
+        Opened::Native(_) => Ok(None),
+        other => read_through(other, path).map(Some),
+    }
+}
+
+pub(super) fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageError> {
     let (header, input) = match opened {
         Opened::Native(input) => native::check(input, path)?,
         Opened::Plain(mut content) => {
@@ -75,7 +125,9 @@ fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageError> {
             (compressed(start.header), end_of_gzip(*content, path)?)
         }
     };
-    let (size, crc32) = input.get_ref().sum();
+    let raw = input.get_ref();
+    raw.check_beginning(path)?;
+    let (size, crc32) = raw.sum();
     Ok(Whole {
         header,
         size,

@@ -19,7 +19,7 @@ use super::{
     poll_loop::{Io, token_of},
     processes::Processes,
     rounds::{Answered, RoundLog},
-    sealing::{SealOutcome, SealThread},
+    sealing::{SealOutcome, SealThread, SealWork},
 };
 
 pub(super) type Caller = mpsc::Sender<Result<Answered, ServerError>>;
@@ -102,11 +102,7 @@ impl Driver {
                     barriers: self.rounds.barriers().to_vec(),
                     images,
                 };
-                let taken = self
-                    .sealing
-                    .as_ref()
-                    .is_some_and(|thread| thread.seal(order));
-                if !taken {
+                if !self.tell_sealer(SealWork::Seal(order)) {
                     let result = Err("the computation is being closed".to_owned());
                     self.inputs.push_back(OwnInput::Sealed { round, result });
                 }
@@ -254,10 +250,23 @@ impl Driver {
                 self.processes.saw(worker);
             }
             Event::WorkerLeft(worker) => self.processes.forget(worker.number),
-            _ => self.rounds.note(&event),
+            _ => {
+                match &event {
+                    Event::CheckpointStarted { .. } => self.tell_sealer(SealWork::Begins),
+                    Event::CheckpointFailed { .. } => self.tell_sealer(SealWork::Failed),
+                    _ => true,
+                };
+                self.rounds.note(&event);
+            }
         }
         self.subscribers
             .publish(ComputationEvent::Coordinator(event));
+    }
+
+    /// False: there is none any more.
+    fn tell_sealer(&self, work: SealWork) -> bool {
+        let sealing = self.sealing.as_ref();
+        sealing.is_some_and(|thread| thread.tell(work))
     }
 
     /// If too much waits for a peer already, it takes it now or is cut off.

@@ -73,6 +73,12 @@ pub trait Sealer: Send {
     /// When one is missing, not whole or still being written, or the disk fails. The round has
     /// then failed.
     fn seal(&mut self, round: &SealRound) -> Result<SealedSet, SealError>;
+
+    /// A round has begun: images will be written from now on. Does nothing by default.
+    fn round_begins(&mut self) {}
+
+    /// The round has failed, and nothing is to be made of its images. Does nothing by default.
+    fn round_failed(&mut self) {}
 }
 
 impl<F> Sealer for F
@@ -88,12 +94,20 @@ where
 /// and says so ([`Task::SealerEnded`]).
 #[derive(Debug)]
 pub(super) struct SealThread {
-    rounds: mpsc::Sender<SealRound>,
+    work: mpsc::Sender<SealWork>,
+}
+
+/// What a sealer is told.
+#[derive(Debug)]
+pub(super) enum SealWork {
+    Begins,
+    Failed,
+    Seal(SealRound),
 }
 
 impl SealThread {
     pub(super) fn spawn(sealer: Box<dyn Sealer>, key: Key, link: Arc<Link>) -> io::Result<Self> {
-        let (rounds, queue) = mpsc::channel();
+        let (work, queue) = mpsc::channel();
         thread::Builder::new()
             .name("dmtcp-seal".to_owned())
             .spawn(move || {
@@ -101,27 +115,32 @@ impl SealThread {
                 // Nobody is there to be told if the server is gone.
                 let _ = link.send(Task::SealerEnded { key });
             })?;
-        Ok(Self { rounds })
+        Ok(Self { work })
     }
 
     /// False: the thread has ended, which it does only with its server.
-    pub(super) fn seal(&self, round: SealRound) -> bool {
-        self.rounds.send(round).is_ok()
+    pub(super) fn tell(&self, work: SealWork) -> bool {
+        self.work.send(work).is_ok()
     }
 }
 
 /// Goes on behind a panic, so that every round is answered; the sealer itself is not called
 /// again.
-fn serve(sealer: Box<dyn Sealer>, rounds: &mpsc::Receiver<SealRound>, key: Key, link: &Link) {
+fn serve(sealer: Box<dyn Sealer>, work: &mpsc::Receiver<SealWork>, key: Key, link: &Link) {
     let mut sealer = Some(sealer);
-    for round in rounds {
-        let (took, result) = timed(|| match &mut sealer {
-            Some(sealer) => catch_unwind(AssertUnwindSafe(|| sealer.seal(&round))).ok(),
-            None => None,
-        });
-        if result.is_none() {
-            sealer = None;
-        }
+    for work in work {
+        let round = match work {
+            SealWork::Begins => {
+                unless_it_panics(&mut sealer, |sealer| sealer.round_begins());
+                continue;
+            }
+            SealWork::Failed => {
+                unless_it_panics(&mut sealer, |sealer| sealer.round_failed());
+                continue;
+            }
+            SealWork::Seal(round) => round,
+        };
+        let (took, result) = timed(|| unless_it_panics(&mut sealer, |sealer| sealer.seal(&round)));
         let outcome = SealOutcome {
             round: round.round,
             result: match result {
@@ -134,6 +153,19 @@ fn serve(sealer: Box<dyn Sealer>, rounds: &mpsc::Receiver<SealRound>, key: Key, 
             return;
         }
     }
+}
+
+/// `None` if it panics, now or once before.
+fn unless_it_panics<T>(
+    sealer: &mut Option<Box<dyn Sealer>>,
+    call: impl FnOnce(&mut dyn Sealer) -> T,
+) -> Option<T> {
+    let called = sealer.as_deref_mut()?;
+    let result = catch_unwind(AssertUnwindSafe(|| call(called))).ok();
+    if result.is_none() {
+        *sealer = None;
+    }
+    result
 }
 
 /// What came of sealing one round.

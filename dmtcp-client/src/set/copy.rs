@@ -3,8 +3,7 @@
 
 use super::error::SealError;
 use super::manifest::SavedFile;
-use super::sums::crc32_of;
-use crate::durable;
+use crate::{checksum, durable};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::ffi::OsString;
@@ -17,7 +16,8 @@ use std::path::{Path, PathBuf};
 pub(super) type GoOn<'a> = &'a dyn Fn() -> Result<(), SealError>;
 
 /// Links `from` to the new name `to`, or copies it where it cannot be linked; says what the file
-/// was that was linked or copied.
+/// was that was linked or copied. Copying is the system's (`copy_file_range`): blocks are shared
+/// where the file system can do that.
 pub(super) fn link_or_copy(from: &Path, to: &Path, go_on: GoOn<'_>) -> Result<Metadata, SealError> {
     match fs::hard_link(from, to) {
         Ok(()) => Ok(fs::symlink_metadata(to).map_err(durable::failed("look at", to))?),
@@ -129,7 +129,7 @@ fn copy_file_durably(from: &Path, to: &Path, go_on: GoOn<'_>) -> Result<(u64, u3
     let (_, mut file) = copy_file(from, to, go_on)?;
     file.rewind().map_err(durable::failed("read", to))?;
     // The copy is summed, not the original: the checksum is that of what the set holds.
-    let crc32 = crc32_of(&mut file).map_err(durable::failed("read", to))?;
+    let crc32 = checksum::of_rest(&mut file).map_err(durable::failed("read", to))?;
     file.sync_all().map_err(durable::failed("sync", to))?;
     let size = file
         .metadata()

@@ -37,6 +37,9 @@ mod checkpoint_set;
 mod compatibility;
 mod copy;
 mod error;
+mod follow;
+#[cfg(test)]
+mod follow_tests;
 mod hold;
 mod latest;
 mod lock;
@@ -60,6 +63,7 @@ pub use archive::PackError;
 pub use checkpoint_set::CheckpointSet;
 pub use compatibility::{Difference, Incompatibility};
 pub use error::{SealError, SetError};
+pub(crate) use follow::Follower;
 pub use hold::SetHold;
 pub use manifest::{ImageKind, Manifest, Phase, SavedFile, SealedImage};
 pub use request::{ImageReport, SealRequest};

@@ -1,6 +1,7 @@
 //! What is to become a set: a round and its images, as they were reported.
 
 use super::error::SealError;
+use super::follow::Follower;
 use super::manifest::Phase;
 use crate::host::HostFingerprint;
 use dmtcp_proto::UniquePid;
@@ -37,6 +38,8 @@ pub struct SealRequest {
     /// image is looked at, or in the middle of a copy: there is no set then. Without effect once
     /// the set is promoted.
     pub abandoned: Arc<AtomicBool>,
+    /// Has seen the images while they were written.
+    pub(crate) follower: Option<Arc<Follower>>,
 }
 
 impl SealRequest {
@@ -59,6 +62,7 @@ impl SealRequest {
             images,
             deadline,
             abandoned: Arc::default(),
+            follower: None,
         }
     }
 

@@ -11,11 +11,10 @@ use super::manifest::{ImageKind, Manifest, Phase, SealedImage};
 use super::names::Entry;
 use super::request::SealRequest;
 use super::settle::{Settled, settle};
-use super::sums::for_each_parallel;
 use super::writers::FileId;
-use crate::durable;
 use crate::host::HostFingerprint;
 use crate::image::{self, Format, ImageError, ImageHeader, Whole};
+use crate::{checksum, durable};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata};
@@ -163,7 +162,7 @@ fn add_images(
     begun: Instant,
 ) -> Result<Vec<SealedImage>, SealError> {
     let added = Mutex::new(Vec::with_capacity(settled.len()));
-    for_each_parallel(settled, |image| {
+    checksum::for_each_parallel(settled, checksum::processors(), |image| {
         let sealed = add_image(partial, image, request, begun)?;
         added.lock().unwrap_or_else(|e| e.into_inner()).push(sealed);
         Ok::<(), SealError>(())
@@ -265,7 +264,16 @@ fn check_until_stable(
     loop {
         request.check_wanted()?;
         let before = look_at(inside)?;
-        let error = match check_and_sync(inside, request.deadline) {
+        // What was read while it was written is the file itself, not a copy.
+        let follower = request.follower.as_ref();
+        let followed = follower
+            .filter(|_| FileId::of(&before) == settled.id)
+            .and_then(|follower| follower.take(settled.id, request.deadline));
+        let checked = match followed {
+            Some(whole) => sync(inside).map(|()| whole),
+            None => check_and_sync(inside, request),
+        };
+        let error = match checked {
             Ok(whole) if same_content(&before, &look_at(inside)?) && whole.size == before.len() => {
                 return Ok(whole);
             }
@@ -296,20 +304,25 @@ fn check_until_stable(
 
 /// Reads the image while the file system writes it out: the one waits for the processor, the
 /// other for the disk.
-fn check_and_sync(inside: &Path, deadline: Instant) -> Result<Whole, SealError> {
-    let file = File::open(inside).map_err(durable::failed("open", inside))?;
+fn check_and_sync(inside: &Path, request: &SealRequest) -> Result<Whole, SealError> {
+    let threads = (checksum::processors() / request.images.len().max(1)).max(1);
     thread::scope(|scope| {
-        let synced = thread::Builder::new().spawn_scoped(scope, || file.sync_all());
-        let whole = image::checksum_whole(inside, Some(deadline)).map_err(SealError::Image);
+        let synced = thread::Builder::new().spawn_scoped(scope, || sync(inside));
+        let whole = image::checksum_with(inside, Some(request.deadline), threads);
         // One after the other where there is no thread to be had.
         let synced = match synced.map(|thread| thread.join()) {
             Ok(Ok(synced)) => synced,
-            _ => file.sync_all(),
+            _ => sync(inside),
         };
-        let whole = whole?;
-        synced.map_err(durable::failed("sync", inside))?;
+        let whole = whole.map_err(SealError::Image)?;
+        synced?;
         Ok(whole)
     })
+}
+
+fn sync(inside: &Path) -> Result<(), SealError> {
+    let synced = File::open(inside).and_then(|file| file.sync_all());
+    Ok(synced.map_err(durable::failed("sync", inside))?)
 }
 
 fn check_identity(

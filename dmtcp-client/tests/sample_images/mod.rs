@@ -48,6 +48,37 @@ pub(crate) fn v4(process: UniquePid, computation: UniquePid) -> Vec<u8> {
     image
 }
 
+/// A plain v4.0 image with one large area of memory that does not compress.
+pub(crate) fn v4_of_size(
+    out: &mut impl Write,
+    process: UniquePid,
+    computation: UniquePid,
+    size: usize,
+) -> std::io::Result<()> {
+    let small = v4(process, computation);
+    let header = &small[..2 * 4096];
+    let end = &small[small.len() - 4096..];
+    out.write_all(header)?;
+    let mut record = Vec::new();
+    area(&mut record, 0x20000, size as u64, -1, 4, b"[heap]", 0);
+    out.write_all(&record)?;
+    let mut state = 1u64;
+    let mut block = vec![0; 1 << 20];
+    let mut left = size;
+    while left > 0 {
+        for word in block.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_le_bytes());
+        }
+        let len = left.min(block.len());
+        out.write_all(&block[..len])?;
+        left -= len;
+    }
+    out.write_all(end)
+}
+
 /// Memory areas as 3.0 and later write them, with their end marker.
 pub(crate) fn areas(image: &mut Vec<u8>) {
     // A file mapped whole, and one whose mapping is longer than the file.
