@@ -100,6 +100,7 @@ fn manifests_of_other_releases() {
         ("\"sequence\": 1", "\"sequence\": 2"),
         ("\"ckpt_", "\"../ckpt_"),
         ("\"ckpt_", "\"/ckpt_"),
+        ("\"ckpt_", "\"deep/ckpt_"),
         ("\"crc32\"", "\"crc\""),
         ("98ff-", "98ff"),
     ] {

@@ -5,7 +5,6 @@ use super::writers::FileId;
 use crate::deadline::Deadline;
 use crate::image::{Whole, checksum_whole, native};
 use crate::sample_images::{computation, gzip, name, process, v4_of_size};
-use dmtcp_proto::UniquePid;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -59,6 +59,13 @@ impl Manifest {
                 file.0.display()
             )));
         }
+        let mut images = manifest.images.iter();
+        if let Some(image) = images.find(|image| image.file.components().count() != 1) {
+            return Err(damaged(format!(
+                "image {} is not in the set's own directory",
+                image.file.display()
+            )));
+        }
         Ok(manifest)
     }
 

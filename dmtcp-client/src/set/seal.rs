@@ -192,7 +192,13 @@ fn add_image(
     check_owner(&settled.path, &taken, owner)?;
     let whole = check_until_stable(&inside, settled, request, begun)?;
     check_identity(&settled.path, &whole.header, settled, request)?;
-    let saved_files = match copy::saved_files_dir(&settled.path) {
+    let kind = match whole.header.format {
+        Format::Native => ImageKind::Native,
+        _ => ImageKind::Dmtcp,
+    };
+    // Native images have none: what stands beside one is of somebody else's making.
+    let is_dmtcp = kind == ImageKind::Dmtcp;
+    let saved_files = match copy::saved_files_dir(&settled.path).filter(|_| is_dmtcp) {
         Some(saved) => {
             check_owner(&saved, &look_at(&saved)?, owner)?;
             let to = copy::saved_files_name(&inside);
@@ -205,10 +211,7 @@ fn add_image(
     Ok(SealedImage {
         file: name,
         written_in: durable::parent_of(&settled.path).to_owned(),
-        kind: match header.format {
-            Format::Native => ImageKind::Native,
-            _ => ImageKind::Dmtcp,
-        },
+        kind,
         format: header.format.to_string(),
         compressed: header.compressed,
         process: report.process,

@@ -103,3 +103,16 @@ fn a_removal_that_was_cut_off_is_no_set_and_is_swept() {
     assert_eq!(store.sweep().unwrap(), [removing]);
     assert_eq!(listed(&store), [3, 2]);
 }
+
+#[test]
+fn what_stands_beside_a_native_image_is_not_taken_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let request = round(dir.path(), 1);
+    let beside = dir.path().join("ckpt_worker_files");
+    std::fs::create_dir(&beside).unwrap();
+    std::fs::write(beside.join("of somebody else"), "").unwrap();
+    let store = SetStore::open(&dir.path().join("state")).unwrap();
+    let set = store.seal(&request).unwrap();
+    assert!(set.manifest().images[0].saved_files.is_empty());
+    assert!(!set.dir().join("ckpt_worker_files").exists());
+}
