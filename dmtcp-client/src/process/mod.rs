@@ -17,6 +17,7 @@ mod members;
 mod signal;
 mod stat;
 mod stream;
+mod tcp_owner;
 
 pub(crate) use capture::capture;
 pub use child::Child;
@@ -32,3 +33,4 @@ pub use members::{kill_members, members};
 pub use signal::Signal;
 pub(crate) use stat::is_gone;
 pub use stream::Stream;
+pub(crate) use tcp_owner::TcpOwners;

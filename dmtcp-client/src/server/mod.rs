@@ -20,7 +20,6 @@ mod poll_loop;
 mod processes;
 mod rounds;
 mod sealing;
-mod socket_owner;
 mod task;
 
 pub use computation::Computation;

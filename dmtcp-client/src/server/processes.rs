@@ -10,8 +10,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 use dmtcp_proto::WorkerInfo;
 use thiserror::Error;
 
-use super::socket_owner::holds_socket;
-use crate::process::{Identity, ProcessError, Signal};
+use crate::process::{Identity, ProcessError, Signal, TcpOwners};
 
 /// Why a process was left alone that should have been killed.
 #[derive(Clone, Debug, Error)]
@@ -98,7 +97,7 @@ impl Processes {
         }
         let pid = identity.pid();
         let (ours, theirs) = ends.ok_or(NotKilled::NotTheWorker { pid })?;
-        match holds_socket(pid, theirs, ours) {
+        match TcpOwners::open().is_held_by(pid, theirs, ours) {
             Ok(true) => {}
             Ok(false) => return Err(NotKilled::NotTheWorker { pid }),
             Err(error) => return Err(NotKilled::Unverified(Arc::new(error))),
