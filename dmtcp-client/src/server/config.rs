@@ -7,14 +7,16 @@ use std::{
 
 use dmtcp_proto::{CoordinatorConfig, Interval};
 
-use super::Sealer;
+use super::{Access, Sealer};
 
 /// Configuration of one computation of a [`Server`](super::Server).
 #[non_exhaustive]
 pub struct ComputationConfig {
-    /// Where to listen. Default: 127.0.0.1, a free port. Whoever reaches the port can kill,
-    /// checkpoint and join: the protocol knows no passwords.
+    /// Where to listen. Default: 127.0.0.1, a free port. Whoever may [connect](Self::access) there
+    /// can kill, checkpoint and join: the protocol knows no passwords.
     pub addr: SocketAddr,
+    /// Who may connect there. Default: this process's user and root, on this host.
+    pub access: Access,
     /// The coordinator's own configuration. Its `seal` is not looked at: rounds are sealed when
     /// there is a [`sealer`](Self::sealer). Its `identity`, if null, becomes one that no other
     /// coordinator has.
@@ -33,6 +35,7 @@ impl Default for ComputationConfig {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            access: Access::default(),
             coordinator: CoordinatorConfig::default(),
             sealer: None,
             max_queued: 4 << 20,
@@ -46,6 +49,12 @@ impl ComputationConfig {
     #[must_use]
     pub fn addr(self, addr: SocketAddr) -> Self {
         Self { addr, ..self }
+    }
+
+    /// The same for these peers.
+    #[must_use]
+    pub fn access(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// The same with this configuration of its coordinator.
@@ -92,6 +101,7 @@ impl fmt::Debug for ComputationConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ComputationConfig")
             .field("addr", &self.addr)
+            .field("access", &self.access)
             .field("coordinator", &self.coordinator)
             .field("sealer", &self.sealer.is_some())
             .field("max_queued", &self.max_queued)

@@ -23,6 +23,14 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller: other hosts reach the address and none of them may connect.
+    #[error(
+        "{addr} is reached from other hosts, and none may connect: name their networks with `Access::network`"
+    )]
+    NobodyMayCome {
+        /// The address asked for.
+        addr: SocketAddr,
+    },
     /// Nothing is undone, unless it was opening a computation: what was asked for goes on. A
     /// checkpoint's outcome is told by [`events`](super::Computation::events); until then another
     /// one is refused as [`Busy`](Self::Busy).

@@ -16,7 +16,7 @@ use std::{
 
 use dmtcp_proto::{ConnId, Event, WorkerInfo};
 
-use super::{NotKilled, SealedSet};
+use super::{NotKilled, PeerRefusal, SealedSet};
 use crate::deadline::Deadline;
 
 /// Something that happened to a computation.
@@ -33,6 +33,13 @@ pub enum ComputationEvent {
         set: SealedSet,
         /// How long sealing took.
         took: Duration,
+    },
+    /// A peer was cut off before anything of it was read: it may not connect.
+    PeerRefused {
+        /// Where it came from.
+        peer: SocketAddr,
+        /// Why.
+        reason: PeerRefusal,
     },
     /// A peer did not read what it was sent, and was cut off.
     PeerNotReading {

@@ -1,12 +1,12 @@
 //! One computation on the server's thread: its core, its sockets, and what passes between.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use dmtcp_proto::{Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, RequestId};
 use mio::Token;
 
 use super::{
-    ComputationEvent,
+    Access, ComputationEvent,
     connection::{Connection, Read},
     events::Subscribers,
     listener::{Accepted, Listener},
@@ -26,6 +26,7 @@ pub(super) struct Setup {
     pub(super) subscribers: Arc<Subscribers>,
     pub(super) sealing: Option<SealThread>,
     pub(super) max_queued: usize,
+    pub(super) access: Access,
     /// Name of this host.
     pub(super) host: String,
 }
@@ -37,6 +38,7 @@ pub(super) struct Hosted {
     driver: Driver,
     /// `None`: it is being closed.
     listener: Option<Listener>,
+    access: Access,
     sealer_at_work: bool,
     /// Of those who wait for the end.
     lifelines: Vec<Lifeline>,
@@ -60,6 +62,7 @@ impl Hosted {
                 setup.max_queued,
             ),
             listener: Some(listener),
+            access: setup.access,
             lifelines: Vec::new(),
             timer: None,
         })
@@ -223,10 +226,7 @@ impl Hosted {
                     let token = io.claim(self.key);
                     let conn = conn_of(token);
                     match Connection::new(stream, peer, io.registry(), token) {
-                        Ok(connection) => {
-                            self.driver.connections.insert(conn, connection);
-                            self.feed(io, Input::Opened { conn, peer });
-                        }
+                        Ok(connection) => self.admit(io, conn, peer, connection),
                         // It went away again.
                         Err(_) => io.release(token_of(conn)),
                     }
@@ -246,6 +246,21 @@ impl Hosted {
         }
         if let Some(listener) = &self.listener {
             io.again(listener.token());
+        }
+    }
+
+    fn admit(&mut self, io: &mut Io, conn: ConnId, peer: SocketAddr, connection: Connection) {
+        let (ours, theirs) = connection.ends();
+        match self.access.check(io.owners(), ours, theirs) {
+            Ok(()) => {
+                self.driver.connections.insert(conn, connection);
+                self.feed(io, Input::Opened { conn, peer });
+            }
+            Err(reason) => {
+                io.release(token_of(conn));
+                let event = ComputationEvent::PeerRefused { peer, reason };
+                self.driver.subscribers.publish(event);
+            }
         }
     }
 }

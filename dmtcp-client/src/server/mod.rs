@@ -7,6 +7,7 @@
 //! Slow peers, silent peers and peers that speak nonsense cost nobody else anything: every
 //! socket is non-blocking, what waits for one peer is bounded, and sealing has its own thread.
 
+mod access;
 mod clock;
 mod computation;
 mod config;
@@ -22,6 +23,7 @@ mod rounds;
 mod sealing;
 mod task;
 
+pub use access::{Access, Network, ParseNetworkError, PeerRefusal};
 pub use computation::Computation;
 pub use config::ComputationConfig;
 pub use dmtcp_proto::{Event, Interval};
@@ -92,6 +94,9 @@ impl Server {
             source,
         };
         let start_failed = |source| ServerError::Start { source };
+        if !config.access.lets_in_at(config.addr.ip()) {
+            return Err(ServerError::NobodyMayCome { addr: config.addr });
+        }
         let listener = listener::bind(config.addr).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let host = identity::host_name().map_err(start_failed)?;
@@ -113,6 +118,7 @@ impl Server {
             subscribers: Arc::clone(&subscribers),
             sealing,
             max_queued: config.max_queued,
+            access: config.access,
             host: host.to_string_lossy().into_owned(),
         });
         let (opened, answer) = mpsc::channel();

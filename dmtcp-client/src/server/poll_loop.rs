@@ -16,6 +16,7 @@ use super::{
     hosted::{Hosted, Ready},
     task::{Key, Lifeline, Task},
 };
+use crate::process::TcpOwners;
 
 /// The token of the waker; sockets get higher ones.
 pub(super) const WAKER: Token = Token(0);
@@ -39,9 +40,14 @@ pub(super) struct Io {
     last_token: usize,
     /// Sockets whose readiness was not used up; nothing more is heard of them by themselves.
     again: BTreeSet<Token>,
+    socket_owners: TcpOwners,
 }
 
 impl Io {
+    pub(super) fn owners(&self) -> &TcpOwners {
+        &self.socket_owners
+    }
+
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -95,6 +101,7 @@ impl PollLoop {
                 owners: HashMap::new(),
                 last_token: WAKER.0,
                 again: BTreeSet::new(),
+                socket_owners: TcpOwners::open(),
             },
             poll,
             tasks,

@@ -1,0 +1,98 @@
+//! Who may connect to the embedded coordinator.
+
+use dmtcp_client::server::{
+    Access, ComputationConfig, ComputationEvent, Events, PeerRefusal, Server, ServerError,
+};
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const SOMEBODY: u32 = 12_345;
+
+/// A process of another user connects, sends what is no message, and tells what it got.
+fn knock(port: u16) -> Option<Vec<u8>> {
+    let mut knock = Command::new("bash");
+    knock
+        .arg("-c")
+        .arg(format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{port} && echo in && printf %0999d 0 >&3; cat <&3"
+        ))
+        .uid(SOMEBODY)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = match knock.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            println!("SKIPPED: cannot become another user: {error}");
+            return None;
+        }
+    };
+    let mut told = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut told).unwrap();
+    child.wait().unwrap();
+    assert_eq!(told, b"in\n", "it did not connect");
+    Some(told)
+}
+
+fn next(events: &Events) -> ComputationEvent {
+    events.recv_timeout(LIMIT).unwrap()
+}
+
+#[test]
+fn another_user_of_this_host_is_cut_off_unread() {
+    let server = Server::start().unwrap();
+    let computation = server.open(ComputationConfig::default()).unwrap();
+    let events = computation.events();
+    if knock(computation.port()).is_none() {
+        return;
+    }
+    let event = next(&events);
+    let ComputationEvent::PeerRefused { reason, peer } = event else {
+        panic!("{event:?}");
+    };
+    assert!(peer.ip().is_loopback());
+    assert!(
+        matches!(reason, PeerRefusal::OtherUser { uid: SOMEBODY }),
+        "{reason}"
+    );
+}
+
+#[test]
+fn other_users_are_let_in_if_it_is_said() {
+    let server = Server::start().unwrap();
+    for access in [Access::default().other_users(), Access::everybody()] {
+        let config = ComputationConfig::default().access(access);
+        let computation = server.open(config).unwrap();
+        let events = computation.events();
+        if knock(computation.port()).is_none() {
+            return;
+        }
+        let event = next(&events);
+        // It was read, and was no message.
+        let read = matches!(
+            &event,
+            ComputationEvent::Coordinator(dmtcp_client::server::Event::PeerMisbehaved { .. })
+        );
+        assert!(read, "{event:?}");
+    }
+}
+
+#[test]
+fn an_address_for_others_needs_a_network() {
+    let server = Server::start().unwrap();
+    let open = |access: Access| {
+        let config = ComputationConfig::default().addr("0.0.0.0:0".parse().unwrap());
+        server.open(config.access(access))
+    };
+    let error = open(Access::default()).unwrap_err();
+    assert!(
+        matches!(error, ServerError::NobodyMayCome { .. }),
+        "{error}"
+    );
+    open(Access::default().network("192.0.2.0/24".parse().unwrap())).unwrap();
+    open(Access::everybody()).unwrap();
+}
