@@ -152,7 +152,7 @@ pub enum ExchangeError {
 /// exchange.closed();
 /// assert!(matches!(exchange.step(), Step::Done(Err(_))));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Exchange {
     dialect: Dialect,
     from: UniquePid,
@@ -169,7 +169,7 @@ pub struct Exchange {
     computation: UniquePid,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     Connect,
     Send,

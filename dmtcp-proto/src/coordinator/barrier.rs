@@ -11,7 +11,7 @@ use super::roster::Worker;
 use crate::name::Name;
 
 /// The barriers of the running round or restart.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Barriers {
     released: Vec<Name>,
     current: Option<Name>,

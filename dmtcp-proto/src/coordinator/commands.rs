@@ -27,7 +27,7 @@ pub(super) enum Asker {
 
 /// Commands of old tools that change the meaning of their next one, sent on a connection of its
 /// own. Tied to the process that sent them, so that nobody else's command changes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Prefixes {
     entries: VecDeque<(Instant, UniquePid, Prefix)>,
 }

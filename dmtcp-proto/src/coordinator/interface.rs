@@ -60,7 +60,7 @@ pub enum Input<'a> {
 /// Work for the driver, to be done in order.
 ///
 /// Exhaustive on purpose: a driver that forgets one must not compile.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a driver that forgets one must not compile"

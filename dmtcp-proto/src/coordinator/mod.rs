@@ -58,7 +58,7 @@ use crate::wire::{Decoder, Frame, encode};
 ///     assert!(matches!(output, Output::Reply { result: Ok(_), .. }));
 /// }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CoordinatorCore {
     config: CoordinatorConfig,
     now: Instant,
@@ -102,7 +102,7 @@ pub struct CoordinatorCore {
 }
 
 /// What distinguishes one computation from the next on the same coordinator.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Computation {
     id: UniquePid,
     time_stamp: u64,
@@ -110,7 +110,7 @@ struct Computation {
     dialects: Candidates,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Restart {
     expected: u32,
     /// Processes that came to run and ended before the last one came to run.
@@ -118,14 +118,14 @@ struct Restart {
 }
 
 /// Workers have been told to exit.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kill {
     deadline: Option<Instant>,
     askers: Vec<RequestId>,
 }
 
 /// One connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Conn {
     decoder: Decoder,
     candidates: Candidates,
@@ -133,7 +133,7 @@ struct Conn {
     role: Role,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Role {
     /// Has not said anything yet.
     Hello,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::message::{Body, NameServiceId, NameServiceOp, NameServiceRequest};
 
 /// Databases of keys and values, any bytes, emptied with each new computation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct NameService {
     entries: BTreeMap<(NameServiceId, Bytes), Bytes>,
     /// The next number of a database, and the distance to the one behind it.

@@ -14,7 +14,7 @@ use crate::text::Text;
 use crate::time::Instant;
 
 /// One connected worker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Worker {
     pub(super) number: u64,
     pub(super) id: UniquePid,
@@ -91,7 +91,7 @@ impl Worker {
 }
 
 /// All connected workers of a computation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Roster {
     workers: BTreeMap<ConnId, Worker>,
     virtual_pids: BTreeSet<i32>,

@@ -20,7 +20,7 @@ use crate::time::Instant;
 const FORK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The running round.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) number: u64,
     /// With the round's generation, which the computation takes on when the round begins.

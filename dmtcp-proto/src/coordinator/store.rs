@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::text::Text;
 
 /// Databases of keys and values, emptied with each new computation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     databases: BTreeMap<[u8; 64], BTreeMap<Text, Text>>,
     size: usize,

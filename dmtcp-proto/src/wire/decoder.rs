@@ -31,7 +31,7 @@ use crate::error::DecodeError;
 /// assert_eq!(decoder.next_frame(), Ok(Some(Frame::default())));
 /// # Ok::<(), dmtcp_proto::EncodeError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     framing: Framing,
     /// What waits begins at `start`; in front of it are frames that have been taken.

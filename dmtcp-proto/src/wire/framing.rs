@@ -43,7 +43,7 @@ pub(super) enum Extent<'a> {
 }
 
 /// What is known of the headers of a stream, and what they may announce.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Framing {
     pub(super) candidates: Candidates,
     pub(super) limits: Limits,

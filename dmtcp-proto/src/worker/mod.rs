@@ -58,7 +58,7 @@ use crate::state::WorkerState;
 use crate::wire::{Decoder, encode};
 
 /// The worker's side of the protocol.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WorkerCore {
     dialect: Dialect,
     config: WorkerConfig,
