@@ -285,8 +285,10 @@ impl CoordinatorCore {
                     self.complete_if_reported();
                 }
             }
-            Part::Answered if round.is_open() => {
-                round.missing = round.missing.saturating_sub(1);
+            Part::Answered => {
+                if round.is_open() {
+                    round.missing = round.missing.saturating_sub(1);
+                }
                 let reason = if self.kill.is_some() {
                     RoundError::Killed
                 } else {
@@ -294,8 +296,12 @@ impl CoordinatorCore {
                 };
                 self.fail_round(reason);
                 // From here on stock workers of one host wait for each other in a barrier of
-                // their own, sized for the lost one: no message frees them.
-                if state != WorkerState::PreSuspend && !self.waits_only_here() {
+                // their own, sized for the lost one: no message frees them, also if the round had
+                // failed before. Those that were told to exit have their own deadline.
+                if state != WorkerState::PreSuspend
+                    && self.kill.is_none()
+                    && !self.waits_only_here()
+                {
                     self.kill_stuck(&worker.host);
                 }
             }
@@ -310,7 +316,7 @@ impl CoordinatorCore {
                 let deadline = self.now + self.config.kill_timeout;
                 self.stuck.entry(worker.host.clone()).or_insert(deadline);
             }
-            Part::Told | Part::Answered | Part::Reported => {}
+            Part::Told | Part::Reported => {}
         }
     }
 

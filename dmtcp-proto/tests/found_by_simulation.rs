@@ -1,0 +1,55 @@
+//! What the simulation (`sim/`) found in the coordinator, each as small as it can be.
+
+mod support;
+
+use dmtcp_proto::{
+    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Reply, RoundError,
+};
+use support::{Worker, World, for_each_barrier_dialect, through_barriers};
+
+fn told(dialect: Dialect, hosts: &[&'static str]) -> (World, Vec<Worker>) {
+    let mut world = World::new(CoordinatorConfig::default());
+    let workers: Vec<Worker> = hosts
+        .iter()
+        .map(|host| Worker::launch_on(&mut world, dialect, host))
+        .collect();
+    world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+    for worker in &workers {
+        worker.order(&mut world);
+    }
+    (world, workers)
+}
+
+/// The first loss fails the round and leaves the others free. Those beside a second one, lost where
+/// no message frees them, were released as if nothing had happened and stood still for ever: with
+/// them the round, and every checkpoint behind it.
+#[test]
+fn a_second_loss_in_a_failed_round_leaves_nobody_behind_a_dead_one() {
+    for_each_barrier_dialect(|dialect| {
+        let (mut world, mut workers) = told(dialect, &["here"; 3]);
+        workers[2].reach(&mut world, 0);
+        world.hang_up(workers.pop().unwrap().conn);
+        let failed = |event: &Event| {
+            let lost = |reason: &RoundError| matches!(reason, RoundError::PeerLost(_));
+            matches!(event, Event::CheckpointFailed { reason, .. } if lost(reason))
+        };
+        assert!(world.has_event(failed));
+        assert!(world.killed.is_empty());
+
+        through_barriers(&mut world, &mut workers, 2);
+        world.hang_up(workers.pop().unwrap().conn);
+        assert_eq!(world.killed.len(), 1, "the one beside it is stuck");
+        assert!(world.is_closed(workers[0].conn));
+
+        // The next round works.
+        let mut fresh = Worker::launch(&mut world, dialect);
+        let next = world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        support::write_images(&mut world, std::slice::from_mut(&mut fresh));
+        world.seal(Ok(()));
+        let reply: Option<Result<Reply, CommandError>> = world.reply(next);
+        assert!(
+            matches!(reply, Some(Ok(Reply::Checkpointed(_)))),
+            "{reply:?}"
+        );
+    });
+}
