@@ -53,3 +53,23 @@ fn a_second_loss_in_a_failed_round_leaves_nobody_behind_a_dead_one() {
         );
     });
 }
+
+/// They were killed one after the other, and the end of one released the next from its barrier
+/// before its own turn: for that moment it was told to go on, and a release was announced.
+#[test]
+fn who_is_about_to_be_killed_is_released_from_no_barrier() {
+    for_each_barrier_dialect(|dialect| {
+        let (mut world, mut workers) = told(dialect, &["here"; 3]);
+        through_barriers(&mut world, &mut workers, 1);
+        // The first is still on its way, the others are there.
+        for worker in &mut workers[1..] {
+            worker.reach(&mut world, 1);
+        }
+        let released = |event: &&Event| matches!(event, Event::BarrierReleased { .. });
+        let before = world.events.iter().filter(released).count();
+        world.hang_up(workers[1].conn);
+        assert_eq!(world.killed.len(), 2);
+        assert_eq!(world.events.iter().filter(released).count(), before);
+        assert_eq!(workers[2].released(&mut world), None);
+    });
+}

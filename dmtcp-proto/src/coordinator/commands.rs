@@ -323,9 +323,7 @@ impl CoordinatorCore {
             return;
         }
         let left: Vec<ConnId> = self.roster.iter().map(|(conn, _)| conn).collect();
-        for conn in left {
-            self.cut_off(conn);
-        }
+        self.cut_off(&left);
     }
 
     pub(super) fn stop_if_asked(&mut self) {

@@ -70,6 +70,8 @@ pub struct CoordinatorCore {
     parked: VecDeque<ConnId>,
     /// They are being admitted right now; what that sets off must not begin it again.
     unparking: bool,
+    /// Workers are being cut off right now; their ends must release no barrier.
+    cutting_off: bool,
     roster: Roster,
     joined: u64,
     /// Of them, programs that were launched.
@@ -161,6 +163,7 @@ impl CoordinatorCore {
             hellos: VecDeque::new(),
             parked: VecDeque::new(),
             unparking: false,
+            cutting_off: false,
             roster: Roster::default(),
             joined: 0,
             launched: 0,

@@ -328,9 +328,7 @@ impl CoordinatorCore {
             .filter(|(_, worker)| worker.host == *host && worker.state() != WorkerState::Running)
             .map(|(conn, _)| conn)
             .collect();
-        for conn in stuck {
-            self.cut_off(conn);
-        }
+        self.cut_off(&stuck);
     }
 
     pub(super) fn check_stall(&mut self) {
@@ -360,8 +358,6 @@ impl CoordinatorCore {
             .collect();
         self.fail_round(RoundError::Stalled(waiting_for));
         let all: Vec<ConnId> = self.roster.iter().map(|(conn, _)| conn).collect();
-        for conn in all {
-            self.cut_off(conn);
-        }
+        self.cut_off(&all);
     }
 }

@@ -264,7 +264,7 @@ impl CoordinatorCore {
         let Some(dialect) = self.computation.dialects.only() else {
             return;
         };
-        if !complete || self.kill.is_some() || self.holds_for_seal(name) {
+        if !complete || self.cutting_off || self.kill.is_some() || self.holds_for_seal(name) {
             return;
         }
         self.barriers.release(self.roster.iter_mut());
@@ -410,12 +410,21 @@ impl CoordinatorCore {
         self.unpark();
     }
 
-    /// Cuts a worker off that no message can reach, and has its process killed.
-    pub(super) fn cut_off(&mut self, conn: ConnId) {
-        if let Some(worker) = self.roster.get(conn) {
-            let worker = worker.info();
-            self.outputs.push_back(Output::KillProcess { conn, worker });
+    /// Cuts workers off that no message can reach, and has their processes killed. No barrier is
+    /// released meanwhile: the end of one would let the next go on that is about to be killed.
+    pub(super) fn cut_off(&mut self, conns: &[ConnId]) {
+        let is_inner = core::mem::replace(&mut self.cutting_off, true);
+        for &conn in conns {
+            if let Some(worker) = self.roster.get(conn) {
+                let worker = worker.info();
+                self.outputs.push_back(Output::KillProcess { conn, worker });
+            }
+            self.close(conn);
         }
-        self.close(conn);
+        self.cutting_off = is_inner;
+        if !is_inner {
+            self.release_if_met();
+            self.settle();
+        }
     }
 }
