@@ -1,0 +1,308 @@
+//! Bugs put in on purpose, between the core and the world: each must be found by its rule.
+
+use dmtcp_proto::{
+    Body, Checkpointed, ConnId, Dialect, Event, Message, Output, Released, Reply, RequestId,
+    UniquePid,
+};
+
+use crate::network::{packet, packets};
+
+/// What a wrong coordinator would do, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// Releases a worker from its barrier twice.
+    ReleaseTwice,
+    /// Releases the first worker that is told to checkpoint from its first barrier at once.
+    ReleaseEarly,
+    /// Forgets who waits for the end of the round.
+    ForgetWaiter,
+    /// Answers twice.
+    AnswerTwice,
+    /// Leaves an image out of the set.
+    DropImage,
+    /// Answers when the images are reported.
+    AnswerBeforeSealed,
+    /// Does not notice that a worker is gone in a round.
+    MissTheEnd,
+    /// Goes on with a round that has lost a worker.
+    ForgetLoss,
+    /// Does not kill who waits for a dead one.
+    SpareTheStuck,
+    /// Gives the generation of the round before.
+    OldGeneration,
+}
+
+/// What is done, and what has to be remembered for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Saboteur {
+    plan: Option<Sabotage>,
+    waiter: Option<RequestId>,
+    in_round: bool,
+}
+
+impl Saboteur {
+    pub(crate) const NONE: Self = Self {
+        plan: None,
+        waiter: None,
+        in_round: false,
+    };
+
+    pub(crate) fn with(plan: Sabotage) -> Self {
+        Self {
+            plan: Some(plan),
+            ..Self::NONE
+        }
+    }
+
+    pub(crate) fn waits(&mut self, id: u64) {
+        self.waiter = Some(RequestId(id));
+    }
+
+    /// Whether the end of this connection is kept from the core.
+    pub(crate) fn swallows_end(&mut self, conn: u64) -> bool {
+        let swallows = self.in_round && conn <= WORKERS && self.plan == Some(Sabotage::MissTheEnd);
+        if swallows {
+            self.plan = None;
+        }
+        swallows
+    }
+
+    pub(crate) fn bend(&mut self, outputs: Vec<Output>, dialect: Dialect) -> Vec<Output> {
+        let Some(plan) = self.plan else {
+            return outputs;
+        };
+        let mut bent = Vec::new();
+        for output in outputs {
+            if matches!(output, Output::Seal { .. }) {
+                self.in_round = false;
+            }
+            if self.plan.is_some() {
+                self.one(plan, output, dialect, &mut bent);
+            } else {
+                bent.push(output);
+            }
+        }
+        bent
+    }
+
+    fn one(&mut self, plan: Sabotage, output: Output, dialect: Dialect, bent: &mut Vec<Output>) {
+        match (plan, output) {
+            (_, Output::Transmit { conn, bytes }) if conn.0 <= WORKERS => {
+                self.message(plan, conn, &bytes, dialect, bent);
+            }
+            (Sabotage::ForgetWaiter, Output::Reply { id, .. }) if Some(id) == self.waiter => {
+                self.plan = None;
+            }
+            (Sabotage::AnswerTwice, Output::Reply { id, result }) if Some(id) == self.waiter => {
+                let (again, twice) = (result.clone(), id);
+                bent.push(Output::Reply { id, result });
+                bent.push(Output::Reply {
+                    id: twice,
+                    result: again,
+                });
+                self.plan = None;
+            }
+            (
+                Sabotage::DropImage,
+                Output::Seal {
+                    round,
+                    computation,
+                    mut images,
+                },
+            ) => {
+                images.pop();
+                bent.push(Output::Seal {
+                    round,
+                    computation,
+                    images,
+                });
+                self.plan = None;
+            }
+            (
+                Sabotage::AnswerBeforeSealed,
+                Output::Seal {
+                    round,
+                    computation,
+                    images,
+                },
+            ) => {
+                let done = Checkpointed::new(images.len() as u32, Some(round));
+                bent.push(Output::Seal {
+                    round,
+                    computation,
+                    images,
+                });
+                bent.extend(self.waiter.map(|id| Output::Reply {
+                    id,
+                    result: Ok(Reply::Checkpointed(done)),
+                }));
+                self.plan = None;
+            }
+            (Sabotage::ForgetLoss, Output::Event(Event::CheckpointFailed { .. })) => {
+                self.plan = None;
+            }
+            // Its connection is closed without it.
+            (Sabotage::SpareTheStuck, Output::KillProcess { .. }) => self.plan = None,
+            (_, output) => bent.push(output),
+        }
+    }
+
+    fn message(
+        &mut self,
+        plan: Sabotage,
+        conn: ConnId,
+        bytes: &[u8],
+        dialect: Dialect,
+        bent: &mut Vec<Output>,
+    ) {
+        for sent in packets(dialect, bytes).unwrap_or_default() {
+            let Some(message) = sent.message else {
+                continue;
+            };
+            let transmit = |message: Message| Output::Transmit {
+                conn,
+                bytes: packet(dialect, message).bytes,
+            };
+            let (is_order, is_release) = match &message.body {
+                Body::DoCheckpoint(_) => (true, false),
+                Body::Do(order) => {
+                    let first = dialect.phases().first().map(|&(phase, _)| phase);
+                    (Some(order.phase) == first, Some(order.phase) != first)
+                }
+                Body::BarrierReleased(_) => (false, true),
+                _ => (false, false),
+            };
+            if is_order {
+                self.in_round = true;
+            }
+            match plan {
+                Sabotage::OldGeneration if is_order => {
+                    let group = message.group;
+                    let old = group.with_generation(group.generation.wrapping_sub(1));
+                    bent.push(transmit(message.in_group(old)));
+                    self.plan = None;
+                    continue;
+                }
+                Sabotage::ReleaseEarly if is_order => {
+                    bent.push(transmit(message));
+                    bent.push(transmit(first_release(dialect)));
+                    self.plan = None;
+                    continue;
+                }
+                Sabotage::ReleaseTwice if is_release => {
+                    bent.push(transmit(message.clone()));
+                    self.plan = None;
+                }
+                _ => {}
+            }
+            bent.push(transmit(message));
+        }
+    }
+}
+
+/// Connections up to this number are those of workers, where sabotage is tried.
+const WORKERS: u64 = 8;
+
+fn first_release(dialect: Dialect) -> Message {
+    let body = match dialect.phases().get(1) {
+        Some(&(phase, _)) => Body::Do(dmtcp_proto::PhaseOrder::new(phase)),
+        None => Body::BarrierReleased(Released {
+            name: dmtcp_proto::Name::from_field(b"DMT:SUSPEND"),
+            peers: 2,
+            then_exit: false,
+        }),
+    };
+    Message::new(UniquePid::NULL, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::Rule;
+    use crate::search::{Ask, Found, Plan, search};
+    use dmtcp_proto::{AfterCheckpoint, Command};
+
+    const CHECKPOINT: Ask = Ask::Program(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+
+    fn found(sabotage: Sabotage, dialect: Dialect, crashes: usize) -> Found {
+        let failed_seals = 0;
+        search(&Plan {
+            crashes,
+            failed_seals,
+            sabotage: Saboteur::with(sabotage),
+            ..Plan::new(dialect, &["one", "one"], &[CHECKPOINT])
+        })
+    }
+
+    fn is_found_as(sabotage: Sabotage, dialects: &[Dialect], crashes: usize, rule: Rule) {
+        for &dialect in dialects {
+            let found = found(sabotage, dialect, crashes);
+            let (states, depth) = (found.states, found.depth);
+            let Some((violation, path)) = found.violation else {
+                panic!("{sabotage:?} in {dialect:?} is not found in {states} states");
+            };
+            println!(
+                "{sabotage:?} in {dialect:?}: {:?} after {} steps, {states} states, depth {depth}",
+                violation.rule,
+                path.len()
+            );
+            assert_eq!(violation.rule, rule, "{dialect:?}: {}", violation.what);
+        }
+    }
+
+    const BARRIERS: [Dialect; 2] = [Dialect::V3, Dialect::V5];
+
+    #[test]
+    fn one_worker_is_released_early() {
+        is_found_as(Sabotage::ReleaseEarly, Dialect::ALL, 0, Rule::ReleasedEarly);
+    }
+
+    #[test]
+    fn one_worker_is_released_twice() {
+        is_found_as(Sabotage::ReleaseTwice, Dialect::ALL, 0, Rule::ReleasedEarly);
+    }
+
+    #[test]
+    fn a_waiter_is_forgotten() {
+        is_found_as(Sabotage::ForgetWaiter, Dialect::ALL, 0, Rule::NotAnswered);
+    }
+
+    #[test]
+    fn a_waiter_is_answered_twice() {
+        is_found_as(Sabotage::AnswerTwice, Dialect::ALL, 0, Rule::AnsweredTwice);
+    }
+
+    #[test]
+    fn an_image_is_dropped() {
+        is_found_as(Sabotage::DropImage, Dialect::ALL, 0, Rule::SetNotWhole);
+    }
+
+    #[test]
+    fn an_answer_comes_before_the_seal() {
+        let rule = Rule::AnsweredFalsely;
+        is_found_as(Sabotage::AnswerBeforeSealed, Dialect::ALL, 0, rule);
+    }
+
+    #[test]
+    fn the_end_of_a_worker_is_missed() {
+        let (phases, end) = (&Dialect::ALL[..3], Sabotage::MissTheEnd);
+        is_found_as(end, phases, 1, Rule::WaitsForEver);
+        // There the first that is seen of it is that the dead one is spoken to.
+        is_found_as(end, &BARRIERS, 1, Rule::Protocol);
+    }
+
+    #[test]
+    fn the_failure_of_a_lost_worker_is_forgotten() {
+        is_found_as(Sabotage::ForgetLoss, Dialect::ALL, 1, Rule::LossForgotten);
+    }
+
+    #[test]
+    fn who_is_stuck_is_spared() {
+        is_found_as(Sabotage::SpareTheStuck, &BARRIERS, 1, Rule::WaitsForEver);
+    }
+
+    #[test]
+    fn a_generation_is_used_again() {
+        is_found_as(Sabotage::OldGeneration, Dialect::ALL, 0, Rule::Generation);
+    }
+}
