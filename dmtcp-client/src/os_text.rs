@@ -70,3 +70,16 @@ pub(crate) mod list {
         Ok(list.into_iter().map(OsString::from).collect())
     }
 }
+
+/// The same for what may not be there; `null` then. Written only.
+pub(crate) mod option {
+    use super::{OsStr, Serialize, Serializer, Written};
+
+    pub(crate) fn serialize<S: Serializer, T: AsRef<OsStr>>(
+        text: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = text.as_ref().map(|text| Written::from(text.as_ref()));
+        text.serialize(serializer)
+    }
+}

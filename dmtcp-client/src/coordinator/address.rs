@@ -8,8 +8,15 @@ use super::error::Error;
 pub(super) const HOST: &str = "DMTCP_COORD_HOST";
 pub(super) const PORT: &str = "DMTCP_COORD_PORT";
 
-/// The address these values name; `None` or empty: DMTCP's default.
-pub(super) fn find(host: Option<OsString>, port: Option<OsString>) -> Result<SocketAddr, Error> {
+/// The address that a host and a port name as DMTCP's tools are given them; `None` or empty: their
+/// defaults, 127.0.0.1 and 7779. The environment is not looked at.
+///
+/// A host name is looked up as the system does it, without a deadline.
+///
+/// # Errors
+///
+/// [`Error::Environment`]: no port number, or a host without an IPv4 address.
+pub fn find(host: Option<OsString>, port: Option<OsString>) -> Result<SocketAddr, Error> {
     let text = |value: Option<OsString>, default: &str| match value {
         Some(value) if !value.is_empty() => value.to_string_lossy().into_owned(),
         _ => default.to_owned(),

@@ -11,6 +11,7 @@ mod detect;
 mod error;
 mod round_watch;
 
+pub use address::find as find_address;
 pub use checkpoint::{CheckpointReport, Evidence};
 pub use detect::{DetectError, DetectOptions, Detected, DialectCache, How, detect};
 pub use error::Error;

@@ -1,7 +1,7 @@
 //! Walking the memory areas of a DMTCP image to their end marker.
 //!
 //! A pure state machine: it is fed bytes, or told that bytes were skipped. Not here: where the
-//! bytes come from (`whole`) and what the memory is.
+//! bytes come from (`whole`) and what the memory is (an [`AreaWatcher`] is told of it).
 
 use super::fields::Fields;
 
@@ -14,6 +14,29 @@ pub(super) enum AreaForm {
     V2_5,
     /// 3.0 and later: a file's size stands in front of the properties.
     V3,
+}
+
+/// Who is told of the areas that a walk passes.
+pub(super) trait AreaWatcher {
+    /// The record of an area, which `stored` bytes of data follow.
+    fn area(&mut self, area: &Area<'_>, stored: u64);
+
+    /// The next bytes of data of the area that was told last.
+    fn data(&mut self, bytes: &[u8]);
+
+    /// Whether the data of the area that was told last may be skipped.
+    fn is_indifferent(&self) -> bool;
+}
+
+/// Nobody.
+impl AreaWatcher for () {
+    fn area(&mut self, _: &Area<'_>, _: u64) {}
+
+    fn data(&mut self, _: &[u8]) {}
+
+    fn is_indifferent(&self) -> bool {
+        true
+    }
 }
 
 /// Where a walk through the areas stands.
@@ -78,13 +101,19 @@ impl AreaWalk {
     }
 
     /// Takes the next bytes of the content, all of them.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
+    pub(super) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        watcher: &mut impl AreaWatcher,
+    ) -> Result<(), Fault> {
         while !bytes.is_empty() {
             match &mut self.state {
                 State::Data { left } => {
                     let len = usize::try_from(*left).map_or(bytes.len(), |l| l.min(bytes.len()));
+                    let (data, later) = bytes.split_at(len);
+                    watcher.data(data);
                     self.skip(len as u64);
-                    bytes = bytes.get(len..).unwrap_or_default();
+                    bytes = later;
                 }
                 State::Record { seen } => {
                     let len = (RECORD_LEN - seen.len()).min(bytes.len());
@@ -93,7 +122,7 @@ impl AreaWalk {
                     bytes = later;
                     self.at += len as u64;
                     if seen.len() == RECORD_LEN {
-                        self.end_record()?;
+                        self.end_record(watcher)?;
                     }
                 }
                 State::Done => {
@@ -125,13 +154,17 @@ impl AreaWalk {
         Err(Fault::Cut { at: self.at, what })
     }
 
-    fn end_record(&mut self) -> Result<(), Fault> {
+    fn end_record(&mut self, watcher: &mut impl AreaWatcher) -> Result<(), Fault> {
         let State::Record { seen } = &self.state else {
             return Ok(());
         };
         let at = self.at - RECORD_LEN as u64;
         let form = self.form;
-        let data = Record::read(form, seen).and_then(|record| record.data_len(form));
+        let area = Area::read(form, seen);
+        let data = area.as_ref().and_then(|area| area.data_len(form));
+        if let (Some(area), Some(DataLen::Bytes(len))) = (&area, &data) {
+            watcher.area(area, *len);
+        }
         match data {
             Some(DataLen::EndMarker) => self.state = State::Done,
             Some(DataLen::Bytes(len)) => {
@@ -162,15 +195,19 @@ impl AreaWalk {
     }
 }
 
-/// The fields of an area record that say how many bytes follow it.
+/// A record: what is said of an area, or of a piece of one, in front of its data.
 #[derive(Debug)]
-struct Record {
-    address: u64,
-    end: u64,
-    size: u64,
+pub(super) struct Area<'a> {
+    pub(super) address: u64,
+    /// Of the area; a piece of one may end before.
+    pub(super) end: u64,
+    pub(super) size: u64,
+    pub(super) protection: u64,
+    pub(super) flags: u64,
     file_size: i64,
     properties: u64,
-    named_by_path: bool,
+    /// From the name to the end of the page.
+    named: &'a [u8],
 }
 
 enum DataLen {
@@ -178,14 +215,15 @@ enum DataLen {
     Bytes(u64),
 }
 
-impl Record {
-    fn read(form: AreaForm, record: &[u8]) -> Option<Self> {
+impl<'a> Area<'a> {
+    fn read(form: AreaForm, record: &'a [u8]) -> Option<Self> {
         let mut fields = Fields::new(record, 0);
         let address = fields.u64()?;
         let end = fields.u64()?;
         let size = fields.u64()?;
         let _offset = fields.u64()?;
         let protection = fields.u64()?;
+        let flags = fields.u64()?;
         let mut tail = Fields::new(record, TAIL_AT);
         let file_size = match form {
             AreaForm::V3 => i64::from_le_bytes(tail.u64()?.to_le_bytes()),
@@ -195,15 +233,28 @@ impl Record {
             AreaForm::V2_4 => u64::from(protection & PROTECTION_ZERO_PAGES != 0) * ZERO_PAGES,
             AreaForm::V2_5 | AreaForm::V3 => tail.u64()?,
         };
-        let named_by_path = tail.take(1)? == b"/";
         Some(Self {
             address,
             end,
             size,
+            protection,
+            flags,
             file_size,
             properties,
-            named_by_path,
+            named: record.get(tail.at()..).filter(|name| !name.is_empty())?,
         })
+    }
+
+    /// A path, `[heap]` or the like; nothing for anonymous memory.
+    pub(super) fn name(&self) -> &'a [u8] {
+        let end = self.named.iter().position(|&byte| byte == 0);
+        let end = end.unwrap_or(self.named.len());
+        self.named.get(..end).unwrap_or_default()
+    }
+
+    /// Whether it stands for no memory of its own, but for a run of the area before.
+    pub(super) fn is_child(&self) -> bool {
+        self.properties & CHILD_RECORD != 0
     }
 
     /// `None` for a record that no release writes.
@@ -220,8 +271,9 @@ impl Record {
             return Some(DataLen::Bytes(0));
         }
         // The rule by which mtcp_restart reads.
+        let named_by_path = self.named.first() == Some(&b'/');
         match u64::try_from(self.file_size) {
-            Ok(len) if len > 0 && self.named_by_path => {
+            Ok(len) if len > 0 && named_by_path => {
                 (len <= self.size).then_some(DataLen::Bytes(len))
             }
             _ => Some(DataLen::Bytes(self.size)),
@@ -230,10 +282,12 @@ impl Record {
 }
 
 /// A record is one page; most of it is the name and padding.
-const RECORD_LEN: usize = 4096;
+pub(super) const RECORD_LEN: usize = 4096;
 /// What differs between the forms begins here.
 const TAIL_AT: usize = 72;
 const ZERO_PAGES: u64 = 1;
 /// Up to 2.6.0: program text that is not in the image.
 const PARENT_RECORD: u64 = 2;
+/// From 3.0 on: a run of pages of the area whose record came before.
+const CHILD_RECORD: u64 = 4;
 const PROTECTION_ZERO_PAGES: u64 = 16;

@@ -15,11 +15,16 @@
 //! | `Native` | [`native::write()`] | yes | yes, with its own checksum |
 
 mod areas;
+mod details;
 mod error;
 mod fields;
 mod header;
+mod inspect;
+mod memory;
 pub mod native;
 mod open;
+pub(crate) mod saved_files;
+mod start_block;
 mod tail;
 mod v2;
 mod v4;
@@ -27,9 +32,14 @@ mod whole;
 #[cfg(test)]
 mod whole_tests;
 
+pub use details::{ChildProcess, PluginValue, ProcessDetails};
 pub use error::ImageError;
 pub use header::{Format, ImageHeader};
+pub use inspect::{Inspection, inspect};
+pub use memory::{AreaTotal, MappedFile, Memory};
 pub use open::read_header;
+pub use saved_files::SavedOpenFile;
+pub use start_block::StartBlock;
 pub(crate) use tail::Tail;
 pub use whole::{Whole, check_whole, checksum_whole};
 pub(crate) use whole::{checksum_growing, checksum_with};

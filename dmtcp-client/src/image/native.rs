@@ -68,7 +68,7 @@ impl NativeHeader {
         }
     }
 
-    fn to_image_header(&self) -> ImageHeader {
+    pub(super) fn to_image_header(&self) -> ImageHeader {
         ImageHeader {
             format: Format::Native,
             compressed: false,
@@ -192,6 +192,18 @@ pub(super) fn header_only(
     Ok(parts.header.to_image_header())
 }
 
+/// Reads everything without keeping it: what the header says, and what is wrong behind it.
+pub(super) fn header_and_fault(
+    mut input: BufReader<Raw>,
+    path: &Path,
+) -> Result<(NativeHeader, Option<ImageError>), ImageError> {
+    let start = read_json(&mut input, path)?;
+    let header = start.header.clone();
+    let checked = check_lengths(start, input.get_ref().len(), path)
+        .and_then(|start| pass_payload(&mut input, start, path));
+    Ok((header, checked.err()))
+}
+
 /// Reads everything without keeping it, and gives the input back at its end.
 pub(super) fn check(
     mut input: BufReader<Raw>,
@@ -232,7 +244,11 @@ struct Start {
 /// Reads up to the payload and holds the lengths against the size of the file.
 fn read_start(input: &mut BufReader<Raw>, path: &Path) -> Result<Start, ImageError> {
     let start = read_json(input, path)?;
-    let there = input.get_ref().len();
+    check_lengths(start, input.get_ref().len(), path)
+}
+
+/// `there` is the size of the file.
+fn check_lengths(start: Start, there: u64, path: &Path) -> Result<Start, ImageError> {
     let expected = start
         .payload_at
         .checked_add(start.header.payload_len)

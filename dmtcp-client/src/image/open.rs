@@ -3,6 +3,7 @@
 //! Not here: whether the content is complete (`whole`).
 
 use super::areas::AreaForm;
+use super::details::ProcessDetails;
 use super::error::ImageError;
 use super::header::ImageHeader;
 use super::tail::Tail;
@@ -212,6 +213,7 @@ struct DeadlinePassed {
 /// The header of a DMTCP image and where its memory areas begin.
 pub(super) struct Start {
     pub(super) header: ImageHeader,
+    pub(super) details: ProcessDetails,
     pub(super) areas_at: u64,
     pub(super) areas: AreaForm,
 }
@@ -222,13 +224,14 @@ pub(super) fn read_start(content: &mut impl Read, path: &Path) -> Result<Start, 
     read_page(content, path, &mut pages)?;
     if pages.starts_with(v4::SIGNATURE) {
         need_page(content, path, &mut pages)?;
-        let header = v4::parse(&pages).map_err(|(at, what)| ImageError::Damaged {
+        let (header, details) = v4::parse(&pages).map_err(|(at, what)| ImageError::Damaged {
             path: path.to_owned(),
             at,
             what,
         })?;
         return Ok(Start {
             header,
+            details,
             areas_at: pages.len() as u64,
             areas: AreaForm::V3,
         });
@@ -324,6 +327,7 @@ fn read_v2(content: &mut impl Read, path: &Path, mut pages: Vec<u8>) -> Result<S
         if let Some(parsed) = v2::parse(before) {
             return Ok(Start {
                 header: parsed.header,
+                details: parsed.details,
                 areas_at: pages.len() as u64,
                 areas: parsed.areas,
             });

@@ -4,6 +4,7 @@
 //! tag, one page or less before the `MTCP_HEADER` page, is the right one.
 
 use super::areas::AreaForm;
+use super::details::{ChildProcess, PluginValue, ProcessDetails};
 use super::fields::Fields;
 use super::header::{Format, ImageHeader};
 use dmtcp_proto::UniquePid;
@@ -31,6 +32,7 @@ pub(super) const MAX_TRIES: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) header: ImageHeader,
+    pub(super) details: ProcessDetails,
     /// How its memory areas are laid out.
     pub(super) areas: AreaForm,
 }
@@ -39,11 +41,12 @@ pub(super) struct Parsed {
 pub(super) fn parse(pages: &[u8]) -> Option<Parsed> {
     LAYOUTS.iter().find_map(|layout| {
         let mut fields = Fields::new(pages, SIGNATURE.len());
-        let header = read(&mut fields, layout)?;
+        let (header, details) = read(&mut fields, layout)?;
         // The padding is 1 to 4096 bytes long and not initialised.
         let padding = pages.len().checked_sub(fields.at())?;
         (1..=PAGE).contains(&padding).then_some(Parsed {
             header,
+            details,
             areas: layout.areas(),
         })
     })
@@ -132,17 +135,16 @@ const LAYOUTS: [Layout; 7] = [
     OLDEST,
 ];
 
-fn read(fields: &mut Fields<'_>, layout: &Layout) -> Option<ImageHeader> {
+fn read(fields: &mut Fields<'_>, layout: &Layout) -> Option<(ImageHeader, ProcessDetails)> {
+    let mut details = ProcessDetails::default();
     tag(fields, b"ProcessInfo:\0")?;
-    // ELF class.
-    fields.u32()?;
+    details.bits = ProcessDetails::bits_of(fields.u32()?);
     let is_root = fields.u32()? != 0;
     let virtual_pid = fields.i32()?;
-    // Session.
-    fields.u32()?;
+    details.session = fields.i32()?;
     let virtual_ppid = fields.i32()?;
-    // Process group, foreground group.
-    fields.take(8)?;
+    details.process_group = fields.i32()?;
+    details.foreground_group = fields.i32()?;
     let generation = if layout.generation { fields.u32()? } else { 0 };
     let program = text(fields)?;
     let executable = if layout.self_exe {
@@ -151,9 +153,8 @@ fn read(fields: &mut Fields<'_>, layout: &Layout) -> Option<ImageHeader> {
         OsString::new()
     };
     let host = text(fields)?;
-    // Directories at launch and at the checkpoint.
-    text(fields)?;
-    text(fields)?;
+    details.directory_at_start = Some(text(fields)?.into());
+    details.directory = Some(text(fields)?.into());
     let process = fields.unique_pid()?;
     let parent = fields.unique_pid()?;
     skip_u64(fields, if layout.vdso_offsets { 4 } else { 0 })?;
@@ -170,18 +171,20 @@ fn read(fields: &mut Fields<'_>, layout: &Layout) -> Option<ImageHeader> {
     // Heap start, brk, vdso, vvar.
     skip_u64(fields, 6)?;
     skip_u64(fields, if layout.vvar_vclock { 2 } else { 0 })?;
-    skip_u64(fields, usize::from(layout.stack_end))?;
-    // Checkpoint directory, file name, directory of saved files.
-    for _ in 0..3 {
-        text(fields)?;
+    if layout.stack_end {
+        details.stack_end = Some(fields.u64()?);
     }
+    details.checkpoint_dir = Some(text(fields)?.into());
+    // File name of the image, directory of saved files.
+    text(fields)?;
+    text(fields)?;
     if layout.key_value_map {
-        skip_key_values(fields)?;
+        details.plugin_values = key_values(fields)?;
     } else {
-        skip_children(fields)?;
+        details.children = children(fields)?;
     }
     tag(fields, b"EOF\0")?;
-    Some(ImageHeader {
+    let header = ImageHeader {
         format: Format::V2,
         compressed: false,
         process,
@@ -194,7 +197,8 @@ fn read(fields: &mut Fields<'_>, layout: &Layout) -> Option<ImageHeader> {
         program,
         executable: PathBuf::from(executable),
         host: Some(host),
-    })
+    };
+    Some((header, details))
 }
 
 /// Older releases keep the generation beside the computation's identity.
@@ -206,28 +210,38 @@ fn with_generation(computation: UniquePid, generation: u32) -> UniquePid {
     }
 }
 
-fn skip_children(fields: &mut Fields<'_>) -> Option<()> {
+// A list grows by what was read only, whatever its count says.
+fn children(fields: &mut Fields<'_>) -> Option<Vec<ChildProcess>> {
     tag(fields, b"dmtcp::map:\0")?;
+    let mut children = Vec::new();
     for _ in 0..fields.u32()? {
         tag(fields, b"[\0")?;
-        fields.i32()?;
+        let virtual_pid = fields.i32()?;
         tag(fields, b",\0")?;
-        fields.unique_pid()?;
+        let process = fields.unique_pid()?;
         tag(fields, b"]\0")?;
+        children.push(ChildProcess {
+            virtual_pid,
+            process,
+        });
     }
-    tag(fields, b"endmap\0")
+    tag(fields, b"endmap\0")?;
+    Some(children)
 }
 
-fn skip_key_values(fields: &mut Fields<'_>) -> Option<()> {
+fn key_values(fields: &mut Fields<'_>) -> Option<Vec<PluginValue>> {
     tag(fields, b"map:\0")?;
+    let mut values = Vec::new();
     for _ in 0..fields.u32()? {
         tag(fields, b"[\0")?;
-        text(fields)?;
+        let key = text(fields)?;
         tag(fields, b",\0")?;
-        text(fields)?;
+        let value = text(fields)?;
         tag(fields, b"]\0")?;
+        values.push(PluginValue { key, value });
     }
-    tag(fields, b"end::map\0")
+    tag(fields, b"end::map\0")?;
+    Some(values)
 }
 
 fn tag(fields: &mut Fields<'_>, expected: &[u8]) -> Option<()> {

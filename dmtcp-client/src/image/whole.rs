@@ -8,7 +8,7 @@
 //!
 //! Not here: whether somebody still writes the file.
 
-use super::areas::{AreaWalk, Fault};
+use super::areas::{AreaWalk, AreaWatcher, Fault, RECORD_LEN};
 use super::error::ImageError;
 use super::header::ImageHeader;
 use super::native;
@@ -48,7 +48,7 @@ pub fn check_whole(path: &Path) -> Result<ImageHeader, ImageError> {
         Opened::Plain(mut content) => {
             let start = read_start(&mut content, path)?;
             let raw = content.get_ref();
-            hop(&start, raw.file(), raw.len(), path)?;
+            hop(&start, raw, &mut (), path)?;
             Ok(start.header)
         }
         other => Ok(read_through(other, path)?.header),
@@ -79,7 +79,7 @@ pub(crate) fn checksum_with(
         Opened::Plain(mut content) => {
             let start = read_start(&mut content, path)?;
             let raw = content.get_ref();
-            hop(&start, raw.file(), raw.len(), path)?;
+            hop(&start, raw, &mut (), path)?;
             let (size, crc32) = raw
                 .sum_in_parts(threads)
                 .map_err(|error| read_error(path, 0, "the memory", error))?;
@@ -116,12 +116,12 @@ pub(super) fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageEr
         Opened::Native(input) => native::check(input, path)?,
         Opened::Plain(mut content) => {
             let start = read_start(&mut content, path)?;
-            walk(&start, &mut content, path)?;
+            walk(&start, &mut content, &mut (), path)?;
             (start.header, content)
         }
         Opened::Gzip(mut content) => {
             let start = read_start(&mut content, path)?;
-            walk(&start, &mut content, path)?;
+            walk(&start, &mut content, &mut (), path)?;
             (compressed(start.header), end_of_gzip(*content, path)?)
         }
     };
@@ -136,14 +136,19 @@ pub(super) fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageEr
 }
 
 /// Reads all of the content; reading to its end also checks the gzip trailer.
-fn walk(start: &Start, content: &mut impl Read, path: &Path) -> Result<(), ImageError> {
+pub(super) fn walk(
+    start: &Start,
+    content: &mut impl Read,
+    watcher: &mut impl AreaWatcher,
+    path: &Path,
+) -> Result<(), ImageError> {
     let mut walk = AreaWalk::new(start.areas, start.areas_at);
     let mut block = vec![0; BLOCK];
     loop {
         match content.read(&mut block) {
             Ok(0) => break,
             Ok(n) => walk
-                .feed(block.get(..n).unwrap_or_default())
+                .feed(block.get(..n).unwrap_or_default(), watcher)
                 .map_err(|fault| fault_in(path, fault))?,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
@@ -154,13 +159,19 @@ fn walk(start: &Start, content: &mut impl Read, path: &Path) -> Result<(), Image
     walk.finish().map_err(|fault| fault_in(path, fault))
 }
 
-/// Reads the area records and passes over the memory between them.
-fn hop(start: &Start, file: &File, len: u64, path: &Path) -> Result<(), ImageError> {
+/// Reads the area records and passes over the memory between them that nobody wants.
+pub(super) fn hop(
+    start: &Start,
+    raw: &Raw,
+    watcher: &mut impl AreaWatcher,
+    path: &Path,
+) -> Result<(), ImageError> {
+    let (file, len) = (raw.file(), raw.len());
     let mut walk = AreaWalk::new(start.areas, start.areas_at);
-    let mut record = vec![0; 4096];
+    let mut block = vec![0; BLOCK];
     loop {
         let memory = walk.skippable();
-        if memory > 0 {
+        if memory > 0 && watcher.is_indifferent() {
             let there = len.saturating_sub(walk.at());
             walk.skip(memory.min(there));
             if memory > there {
@@ -168,19 +179,22 @@ fn hop(start: &Start, file: &File, len: u64, path: &Path) -> Result<(), ImageErr
             }
             continue;
         }
+        // Of memory that is wanted a block, else a record and no more.
+        let wanted = usize::try_from(memory).map_or(BLOCK, |memory| memory.min(BLOCK));
+        let wanted = if wanted == 0 { RECORD_LEN } else { wanted };
         let n = file
-            .read_at(&mut record, walk.at())
+            .read_at(block.get_mut(..wanted).unwrap_or_default(), walk.at())
             .map_err(|error| read_error(path, walk.at(), "a memory area", error))?;
         if n == 0 {
             break;
         }
-        walk.feed(record.get(..n).unwrap_or_default())
+        walk.feed(block.get(..n).unwrap_or_default(), watcher)
             .map_err(|fault| fault_in(path, fault))?;
     }
     walk.finish().map_err(|fault| fault_in(path, fault))
 }
 
-fn end_of_gzip(
+pub(super) fn end_of_gzip(
     content: GzDecoder<BufReader<Raw>>,
     path: &Path,
 ) -> Result<BufReader<Raw>, ImageError> {

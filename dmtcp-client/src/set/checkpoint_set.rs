@@ -7,6 +7,7 @@ use super::manifest::{ImageKind, Manifest};
 use super::names::Entry;
 use super::sums::{self, Expected};
 use crate::durable;
+use crate::image::saved_files;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -142,8 +143,8 @@ impl CheckpointSet {
                 copy::link_over(&from, &to)?;
                 // Native images have none: what stands beside one is of somebody else's making.
                 let is_dmtcp = image.kind == ImageKind::Dmtcp;
-                if let Some(saved) = copy::saved_files_dir(&from).filter(|_| is_dmtcp) {
-                    let home = copy::saved_files_name(&image.written_in.join(&image.file));
+                if let Some(saved) = saved_files::saved_files_dir(&from).filter(|_| is_dmtcp) {
+                    let home = saved_files::saved_files_name(&image.written_in.join(&image.file));
                     copy::replace_tree(&saved, &home)?;
                 }
                 Ok(to)

@@ -6,11 +6,10 @@ use super::manifest::SavedFile;
 use crate::{checksum, durable};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Asked again and again while something is copied; an error ends it.
 pub(super) type GoOn<'a> = &'a dyn Fn() -> Result<(), SealError>;
@@ -35,24 +34,6 @@ pub(super) fn link_over(from: &Path, to: &Path) -> Result<(), SealError> {
         _ => {}
     }
     link_or_copy(from, to, &|| Ok(())).map(drop)
-}
-
-/// Where DMTCP keeps the open files that it saved with an image, if it did.
-pub(super) fn saved_files_dir(image: &Path) -> Option<PathBuf> {
-    let dir = saved_files_name(image);
-    fs::symlink_metadata(&dir)
-        .is_ok_and(|metadata| metadata.is_dir())
-        .then_some(dir)
-}
-
-/// `<name>.dmtcp` has its files in `<name>_files`.
-pub(super) fn saved_files_name(image: &Path) -> PathBuf {
-    let mut name = match image.extension() {
-        Some(extension) if extension == "dmtcp" => OsString::from(image.with_extension("")),
-        _ => OsString::from(image),
-    };
-    name.push("_files");
-    PathBuf::from(name)
 }
 
 /// Copies a directory of saved files durably; the names in the result begin with `name`.

@@ -13,6 +13,7 @@ use super::request::SealRequest;
 use super::settle::{Settled, settle};
 use super::writers::FileId;
 use crate::host::HostFingerprint;
+use crate::image::saved_files;
 use crate::image::{self, Format, ImageError, ImageHeader, Whole};
 use crate::{checksum, durable};
 use std::collections::BTreeMap;
@@ -198,11 +199,11 @@ fn add_image(
     };
     // Native images have none: what stands beside one is of somebody else's making.
     let is_dmtcp = kind == ImageKind::Dmtcp;
-    let saved_files = match copy::saved_files_dir(&settled.path).filter(|_| is_dmtcp) {
+    let saved_files = match saved_files::saved_files_dir(&settled.path).filter(|_| is_dmtcp) {
         Some(saved) => {
             check_owner(&saved, &look_at(&saved)?, owner)?;
-            let to = copy::saved_files_name(&inside);
-            copy::copy_tree(&saved, &to, &copy::saved_files_name(&name), &go_on)?
+            let to = saved_files::saved_files_name(&inside);
+            copy::copy_tree(&saved, &to, &saved_files::saved_files_name(&name), &go_on)?
         }
         None => Vec::new(),
     };

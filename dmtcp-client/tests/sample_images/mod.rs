@@ -247,3 +247,81 @@ fn string(out: &mut Vec<u8>, text: &str) {
     out.extend((text.len() as u32).to_le_bytes());
     out.extend(text.as_bytes());
 }
+
+/// Where the stacks of [`with_stack`] end.
+pub(crate) const STACK_END: u64 = 0x7ffd_1000_0000;
+
+/// A v4.0 image with nothing but a stack, which holds `top` at its end: as the kernel names it
+/// before a restart, as it is after one otherwise.
+pub(crate) fn with_stack(top: &[u8], is_named: bool) -> Vec<u8> {
+    let mut image = v4(process(41000), computation(3));
+    image.truncate(8192);
+    for header in [0, 4096] {
+        put(&mut image, header + 240, &STACK_END.to_le_bytes());
+    }
+    let name: &[u8] = if is_named { b"[stack]" } else { b"" };
+    // Grown to 8 MiB and used at both ends only.
+    let (size, first) = (8u64 << 20, 4096u64);
+    let last = top.len() as u64;
+    let start = STACK_END - size;
+    area(&mut image, start, size, -1, 2, name, 0);
+    area(&mut image, start, first, -1, 4, name, first as usize);
+    area(
+        &mut image,
+        start + first,
+        size - first - last,
+        -1,
+        5,
+        name,
+        0,
+    );
+    area(&mut image, STACK_END - last, last, -1, 4, name, 0);
+    image.extend(top);
+    let mut end = vec![0; 4096];
+    put(&mut end, 16, &u64::MAX.to_le_bytes());
+    image.extend(end);
+    image
+}
+
+/// The last page or pages of a stack as Linux lays them out; `unset` of the environment's pointers
+/// have been taken out by `unsetenv`.
+pub(crate) fn stack_top(arguments: &[&str], environment: &[&str], unset: usize) -> Vec<u8> {
+    let mut strings = Vec::new();
+    let mut places = Vec::new();
+    for text in arguments.iter().chain(environment).chain(&["/bin/counter"]) {
+        places.push(strings.len() as u64);
+        strings.extend(text.as_bytes());
+        strings.push(0);
+    }
+    strings.extend([0; 8]);
+    let base = STACK_END - strings.len() as u64;
+    let pointer = |place: u64| base + place;
+    let mut words = vec![arguments.len() as u64];
+    words.extend(places.iter().take(arguments.len()).map(|&p| pointer(p)));
+    words.push(0);
+    let variables = places.iter().skip(arguments.len()).take(environment.len());
+    words.extend(variables.skip(unset).map(|&p| pointer(p)));
+    words.extend(vec![0; unset + 1]);
+    let executed = pointer(places[places.len() - 1]);
+    // Of the vdso, page size, random bytes, the executed file, the end.
+    words.extend([
+        33,
+        0x7ffd_2000_0000,
+        6,
+        4096,
+        25,
+        base - 64,
+        31,
+        executed,
+        0,
+        0,
+    ]);
+    let used = words.len() * 8 + 128 + strings.len();
+    let mut top = vec![0xA5; used.next_multiple_of(4096) - used];
+    top.truncate(top.len() / 8 * 8);
+    top.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    // Platform, random bytes, and what aligns the strings.
+    top.resize(used.next_multiple_of(4096) - strings.len(), 0x5A);
+    top.extend(strings);
+    top
+}

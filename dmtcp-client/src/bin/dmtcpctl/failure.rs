@@ -1,0 +1,227 @@
+//! Why a subcommand failed: a name that scripts can rely on, a text, what to do, an exit code.
+
+use dmtcp_client::coordinator::{DetectError, Error as CoordinatorError};
+use dmtcp_client::image::ImageError;
+use dmtcp_client::set::{PackError, SetError};
+use dmtcp_proto::{CommandError, ExchangeError, ProbeError};
+use serde::Serialize;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+/// What went wrong with one of the things that were looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Problem {
+    /// Its name; does not change between releases.
+    pub(crate) slug: &'static str,
+    /// For people.
+    pub(crate) text: String,
+}
+
+impl Problem {
+    pub(crate) fn new(slug: &'static str, error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // A string takes everything.
+            let _ = write!(text, ": {cause}");
+            source = cause.source();
+        }
+        Self { slug, text }
+    }
+}
+
+impl From<&ImageError> for Problem {
+    fn from(error: &ImageError) -> Self {
+        Self::new(image_slug(error), error)
+    }
+}
+
+impl From<&SetError> for Problem {
+    fn from(error: &SetError) -> Self {
+        Self::new(set_slug(error), error)
+    }
+}
+
+/// Why a subcommand did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    problem: Problem,
+    hint: Option<&'static str>,
+    code: u8,
+}
+
+/// What was asked for was not done, or was found wrong.
+pub(crate) const FAILED: u8 = 1;
+const TRY_AGAIN: u8 = 75;
+const TIMED_OUT: u8 = 124;
+
+impl Failure {
+    pub(crate) fn new(slug: &'static str, text: String) -> Self {
+        Self {
+            problem: Problem { slug, text },
+            hint: None,
+            code: FAILED,
+        }
+    }
+
+    pub(crate) fn hint(self, hint: &'static str) -> Self {
+        Self {
+            hint: Some(hint),
+            ..self
+        }
+    }
+
+    fn of(slug: &'static str, error: &dyn Error) -> Self {
+        Self {
+            problem: Problem::new(slug, error),
+            hint: None,
+            code: FAILED,
+        }
+    }
+
+    fn code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Says it on stderr.
+    pub(crate) fn report(&self) -> ExitCode {
+        crate::output::complain(&self.problem, self.hint);
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<SetError> for Failure {
+    fn from(error: SetError) -> Self {
+        let failure = Self::of(set_slug(&error), &error);
+        match error {
+            SetError::Owned { .. } => failure.code(TRY_AGAIN),
+            SetError::Missing { .. } | SetError::Size { .. } | SetError::Checksum { .. } => {
+                failure.hint("`dmtcpctl verify` says which sets are whole")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<PackError> for Failure {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Set(error) => error.into(),
+            PackError::Io { .. } => Self::of("io", &error),
+            PackError::Link { .. } => Self::of("link", &error),
+            PackError::NotAnArchive { .. } => Self::of("not-an-archive", &error),
+            PackError::Cut { .. } => Self::of("archive-cut", &error),
+            PackError::Checksum { .. } => Self::of("checksum", &error),
+            _ => Self::of("archive", &error),
+        }
+    }
+}
+
+impl From<CoordinatorError> for Failure {
+    fn from(error: CoordinatorError) -> Self {
+        type E = CoordinatorError;
+        let failure = Self::of(coordinator_slug(&error), &error);
+        match &error {
+            E::TimedOut { .. } | E::CheckpointTimedOut { .. } => failure.code(TIMED_OUT),
+            E::Command { source, .. } => match source {
+                CommandError::NotRunning | CommandError::Busy { .. } => failure.code(TRY_AGAIN),
+                _ => failure,
+            },
+            E::RefusedButArmed { .. } => failure.code(TRY_AGAIN),
+            E::Connect { .. } | E::Environment { .. } => failure.hint(WHERE),
+            _ => failure,
+        }
+    }
+}
+
+impl From<DetectError> for Failure {
+    fn from(error: DetectError) -> Self {
+        let failure = Self::of(detect_slug(&error), &error);
+        match &error {
+            DetectError::TimedOut { .. } => failure.code(TIMED_OUT),
+            DetectError::Connect { .. } => failure.hint(WHERE),
+            DetectError::Answer { .. } => failure.hint(WHERE_OR_WHAT),
+            DetectError::Executable { .. } | DetectError::NoVersion { .. } => {
+                failure.hint("--dialect says what the coordinator speaks")
+            }
+            _ => failure,
+        }
+    }
+}
+
+const WHERE: &str = "--host and --port, or DMTCP_COORD_HOST and DMTCP_COORD_PORT, say where it is";
+const WHERE_OR_WHAT: &str =
+    "is it a coordinator? --port says where it listens, --dialect what it speaks";
+
+fn image_slug(error: &ImageError) -> &'static str {
+    match error {
+        ImageError::Io { .. } => "io",
+        ImageError::NotAnImage { .. } => "not-an-image",
+        ImageError::Cut { .. } => "image-cut",
+        ImageError::Damaged { .. } => "image-damaged",
+        ImageError::Unsupported { .. } => "image-unsupported",
+        ImageError::TooLarge { .. } => "image-too-large",
+        ImageError::TimedOut { .. } => "timed-out",
+        _ => "image",
+    }
+}
+
+fn set_slug(error: &SetError) -> &'static str {
+    match error {
+        SetError::Io { .. } => "io",
+        SetError::Owned { .. } => "owned",
+        SetError::NoManifest { .. } => "no-manifest",
+        SetError::Manifest { .. } => "manifest-damaged",
+        SetError::Schema { .. } => "manifest-schema",
+        SetError::Missing { .. } => "file-missing",
+        SetError::Size { .. } => "file-size",
+        SetError::Checksum { .. } => "checksum",
+        SetError::Incompatible(_) => "incompatible",
+        _ => "set",
+    }
+}
+
+fn coordinator_slug(error: &CoordinatorError) -> &'static str {
+    type E = CoordinatorError;
+    match error {
+        E::Environment { .. } => "environment",
+        E::Connect { .. } => "unreachable",
+        E::Io { .. } => "connection",
+        E::TimedOut { .. } => "timed-out",
+        E::Command { source, .. } => match source {
+            CommandError::NotRunning => "not-running",
+            CommandError::Busy { .. } => "busy",
+            _ => "refused",
+        },
+        E::Exchange { source, .. } => match source {
+            ExchangeError::NoList { .. } => "no-list",
+            _ => "protocol",
+        },
+        E::CheckpointTimedOut { .. } => "checkpoint-timed-out",
+        E::CheckpointFailed { .. } => "checkpoint-failed",
+        E::WorkerLost { .. } => "worker-lost",
+        E::ComputationEnded { .. } => "computation-ended",
+        E::Unconfirmed { .. } => "unconfirmed",
+        E::RefusedButArmed { .. } => "refused-but-armed",
+        E::WorkersRemain { .. } | E::PeersRemain { .. } => "workers-remain",
+        E::FewerPeers { .. } => "fewer-peers",
+        _ => "coordinator",
+    }
+}
+
+fn detect_slug(error: &DetectError) -> &'static str {
+    match error {
+        DetectError::Contradiction { .. } => "wrong-dialect",
+        DetectError::Executable { .. } | DetectError::NoVersion { .. } => "unknown-version",
+        DetectError::NotSupported { .. } => "not-supported",
+        DetectError::Connect { .. } => "unreachable",
+        DetectError::Io { .. } => "connection",
+        DetectError::TimedOut { .. } => "timed-out",
+        DetectError::Answer { source, .. } => match source {
+            ProbeError::NobodyListens => "unreachable",
+            _ => "unknown-dialect",
+        },
+        _ => "detect",
+    }
+}
