@@ -130,16 +130,16 @@ fn arguments_and_environment_are_found_on_the_stack() {
 fn nothing_is_said_of_a_stack_that_was_written_over() {
     let dir = Dir::new();
     let top = stack_top(&["counter"], &["HOME=/"], 0);
-    let cases: [&dyn Fn(&mut Vec<u8>); 3] = [
+    let cases: [fn(&mut Vec<u8>); 3] = [
         // Not null at its end.
-        &|top| *top.last_mut().unwrap() = 1,
+        |top| *top.last_mut().unwrap() = 1,
         // No vectors.
-        &|top| {
+        |top| {
             let end = top.len() - 64;
             top[..end].fill(0);
         },
         // The vector points elsewhere.
-        &|top| {
+        |top| {
             let executed = 31u64.to_le_bytes();
             let at = top.windows(8).position(|word| word == executed).unwrap();
             top[at + 8] ^= 1;

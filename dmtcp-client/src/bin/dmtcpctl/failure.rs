@@ -124,10 +124,10 @@ impl From<CoordinatorError> for Failure {
         let failure = Self::of(coordinator_slug(&error), &error);
         match &error {
             E::TimedOut { .. } | E::CheckpointTimedOut { .. } => failure.code(TIMED_OUT),
-            E::Command { source, .. } => match source {
-                CommandError::NotRunning | CommandError::Busy { .. } => failure.code(TRY_AGAIN),
-                _ => failure,
-            },
+            E::Command {
+                source: CommandError::NotRunning | CommandError::Busy { .. },
+                ..
+            } => failure.code(TRY_AGAIN),
             E::RefusedButArmed { .. } => failure.code(TRY_AGAIN),
             E::Connect { .. } | E::Environment { .. } => failure.hint(WHERE),
             _ => failure,

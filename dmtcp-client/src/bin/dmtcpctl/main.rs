@@ -23,7 +23,7 @@ use failure::Failure;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
+#[command(name = "dmtcpctl", version, about = ABOUT, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -56,6 +56,8 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|failure: Failure| failure.report())
 }
+
+const ABOUT: &str = "DMTCP computations: coordinators, checkpoint images, checkpoint sets";
 
 const EXIT_CODES: &str = "\
 Exit codes:

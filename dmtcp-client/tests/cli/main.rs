@@ -1,0 +1,24 @@
+//! The program `dmtcpctl`, run as a process of its own: text, JSON, errors, exit codes.
+
+mod coordinators;
+#[expect(dead_code, reason = "other programs use the rest")]
+#[path = "../counter/mod.rs"]
+mod counter;
+mod images;
+#[expect(dead_code, reason = "other programs use the rest")]
+#[path = "../real/mod.rs"]
+mod real;
+mod real_dmtcp;
+mod run;
+#[path = "../sample_images/mod.rs"]
+mod sample_images;
+mod sets;
+#[path = "../state/mod.rs"]
+mod state;
+mod usage;
+
+#[test]
+#[ignore = "run by the other tests as a process of its own"]
+fn counter_program() {
+    counter::main_if_launched();
+}
