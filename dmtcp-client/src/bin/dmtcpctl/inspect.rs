@@ -4,6 +4,7 @@ use crate::failure::{FAILED, Failure, Problem};
 use crate::output;
 use crate::text::{counted, printable_os, quoted, size, table};
 use clap::Args;
+use dmtcp_client::UniquePid;
 use dmtcp_client::image::native::NativeHeader;
 use dmtcp_client::image::{AreaTotal, Inspection, Memory, StartBlock, inspect};
 use serde::Serialize;
@@ -127,7 +128,11 @@ fn describe(rows: &mut Vec<Vec<String>>, inspection: &Inspection, whole: &str) {
         ),
     ));
     if inspection.native.is_none() {
-        let parent = format!("{}, virtual pid {}", header.parent, header.virtual_ppid);
+        let parent = match header.parent {
+            UniquePid::NULL => "not in the computation".to_owned(),
+            parent => parent.to_string(),
+        };
+        let parent = format!("{parent}, virtual pid {}", header.virtual_ppid);
         rows.push(row("parent", parent));
     }
     let peers = match header.peers {
@@ -167,10 +172,10 @@ fn describe(rows: &mut Vec<Vec<String>>, inspection: &Inspection, whole: &str) {
         describe_memory(rows, memory);
     }
     for file in &inspection.saved_files {
-        let path = file
-            .path
-            .as_ref()
-            .map_or_else(String::new, |path| format!(" of {}", printable_os(path)));
+        let path = match &file.path {
+            Some(path) => format!(" of {}", printable_os(path)),
+            None => format!(", {}", printable_os(&file.name)),
+        };
         rows.push(row("saved file", size(file.size) + &path));
     }
 }
