@@ -1,8 +1,11 @@
 //! Who may connect to the embedded coordinator.
 
+use dmtcp_client::coordinator::{Coordinator, Error};
 use dmtcp_client::server::{
-    Access, ComputationConfig, ComputationEvent, Events, PeerRefusal, Server, ServerError,
+    Access, CommandAccess, ComputationConfig, ComputationEvent, Events, Interval, PeerRefusal,
+    Server, ServerError,
 };
+use dmtcp_proto::{CommandError, Dialect};
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -95,4 +98,42 @@ fn an_address_for_others_needs_a_network() {
     );
     open(Access::default().network("192.0.2.0/24".parse().unwrap())).unwrap();
     open(Access::everybody()).unwrap();
+}
+
+#[test]
+fn commands_are_taken_from_whom_it_is_said() {
+    let server = Server::start().unwrap();
+    let open = |access: Access| {
+        server
+            .open(ComputationConfig::default().access(access))
+            .unwrap()
+    };
+    for dialect in Dialect::ALL.iter().copied() {
+        let commanded = |access: Access| {
+            let computation = open(access);
+            let tool = Coordinator::new(computation.addr(), dialect).timeout(LIMIT);
+            tool.status().unwrap();
+            let minute = Interval::Every(Duration::from_secs(60));
+            let set = tool.set_interval(minute);
+            let kept = computation.status().unwrap().interval;
+            assert_eq!(set.is_ok(), kept == minute);
+            set
+        };
+        let owner = Access::default().commands(CommandAccess::Owner);
+        commanded(owner).unwrap();
+        let nobody = Access::default().commands(CommandAccess::Nobody);
+        let refused = |error: &Error| {
+            let source = CommandError::NotPermitted;
+            matches!(error, Error::Command { source: s, .. } if *s == source)
+        };
+        let error = commanded(nobody.clone()).unwrap_err();
+        assert!(refused(&error), "{dialect:?}: {error:?}");
+        // Who embeds it may.
+        let computation = open(nobody);
+        let tool = Coordinator::new(computation.addr(), dialect).timeout(LIMIT);
+        let error = tool.quit().unwrap_err();
+        assert!(refused(&error), "{dialect:?}: {error:?}");
+        computation.status().unwrap();
+        computation.quit(LIMIT).unwrap();
+    }
 }

@@ -130,6 +130,9 @@ pub enum CommandError {
         /// Why, in words.
         reason: String,
     },
+    /// The coordinator takes this command from its owner only, or from nobody.
+    #[error("the coordinator does not take this command from here")]
+    NotPermitted,
     /// The coordinator does not know this command.
     #[error("the coordinator does not know this command")]
     Unsupported,

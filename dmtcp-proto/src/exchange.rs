@@ -325,6 +325,9 @@ impl Exchange {
             (_, CommandStatus::Success) => self.reply(&result).map(Some),
             (_, CommandStatus::Invalid) => Err(ExchangeError::Command(CommandError::Unsupported)),
             (_, CommandStatus::NotRunning) => Err(ExchangeError::Command(CommandError::NotRunning)),
+            (_, CommandStatus::NotPermitted) => {
+                Err(ExchangeError::Command(CommandError::NotPermitted))
+            }
             (_, CommandStatus::CheckpointFailed) => {
                 let reason = "the coordinator's own log or events say why".into();
                 Err(ExchangeError::Command(CommandError::CheckpointFailed {

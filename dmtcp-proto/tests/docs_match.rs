@@ -337,7 +337,7 @@ fn commands() {
 #[test]
 fn outcomes() {
     let table = Table::behind("\n## User commands\n", "`status`");
-    assert_eq!(table.len(), 4);
+    assert_eq!(table.len(), 5);
     for row in table.rows() {
         let status = CommandStatus::from_wire(row.number("status").unwrap());
         let word = row.cell("Meaning").split(':').next().unwrap();

@@ -28,6 +28,22 @@ pub struct Access {
     everybody: bool,
     other_users: bool,
     networks: Vec<Network>,
+    commands: CommandAccess,
+}
+
+/// Whose commands are taken over the wire: checkpoint, kill, quit, interval, log mask. The status and
+/// the list of workers are told to whoever may connect. Calls of the embedding program are not
+/// touched, nor what workers do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandAccess {
+    /// Of everybody who may connect.
+    #[default]
+    Peers,
+    /// Of processes of this process's user and of root on this host.
+    Owner,
+    /// Of nobody.
+    Nobody,
 }
 
 impl Access {
@@ -54,6 +70,26 @@ impl Access {
     pub fn network(mut self, network: Network) -> Self {
         self.networks.push(network);
         self
+    }
+
+    /// The same, and commands are taken from these.
+    #[must_use]
+    pub fn commands(self, commands: CommandAccess) -> Self {
+        Self { commands, ..self }
+    }
+
+    /// Whether a peer that may connect may also command.
+    pub(super) fn may_command(
+        &self,
+        owners: &TcpOwners,
+        ours: SocketAddr,
+        theirs: SocketAddr,
+    ) -> bool {
+        match self.commands {
+            CommandAccess::Peers => true,
+            CommandAccess::Owner => Self::default().check(owners, ours, theirs).is_ok(),
+            CommandAccess::Nobody => false,
+        }
     }
 
     /// Whether anybody could come in at this address of this host.

@@ -255,6 +255,9 @@ impl Hosted {
             Ok(()) => {
                 self.driver.connections.insert(conn, connection);
                 self.feed(io, Input::Opened { conn, peer });
+                if !self.access.may_command(io.owners(), ours, theirs) {
+                    self.feed(io, Input::Restrict { conn });
+                }
             }
             Err(reason) => {
                 io.release(token_of(conn));

@@ -23,7 +23,7 @@ mod rounds;
 mod sealing;
 mod task;
 
-pub use access::{Access, Network, ParseNetworkError, PeerRefusal};
+pub use access::{Access, CommandAccess, Network, ParseNetworkError, PeerRefusal};
 pub use computation::Computation;
 pub use config::ComputationConfig;
 pub use dmtcp_proto::{Event, Interval};

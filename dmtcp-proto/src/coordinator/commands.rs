@@ -134,6 +134,15 @@ impl CoordinatorCore {
         self.set_role(conn, Role::Tool(dialect));
         let mut result = UserResult::new(CommandStatus::Success);
         result.verb = Some(command.verb);
+        let is_question = matches!(
+            command.verb,
+            Verb::Status | Verb::List | Verb::Help | Verb::GetCheckpointDir | Verb::Nothing
+        );
+        let may_command = self.conns.get(&conn).is_some_and(|entry| entry.may_command);
+        if !is_question && !may_command {
+            result.status = CommandStatus::NotPermitted;
+            return self.answer_tool(conn, result);
+        }
         match command.verb {
             Verb::Status => {
                 let status = self.status();

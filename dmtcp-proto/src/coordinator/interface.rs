@@ -22,6 +22,12 @@ pub enum Input<'a> {
         /// Where it comes from.
         peer: SocketAddr,
     },
+    /// The peer may ask for the status and the list of workers; other commands of tools are
+    /// refused. What it may do as a worker is not touched. Best behind [`Opened`](Self::Opened).
+    Restrict {
+        /// The connection.
+        conn: ConnId,
+    },
     /// Bytes arrived.
     Received {
         /// The connection.

@@ -133,6 +133,8 @@ struct Conn {
     candidates: Candidates,
     peer: SocketAddr,
     role: Role,
+    /// Its commands are taken, not only its questions.
+    may_command: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -196,6 +198,11 @@ impl CoordinatorCore {
         self.now = self.now.max(now);
         match input {
             Input::Opened { conn, peer } => self.opened(conn, peer),
+            Input::Restrict { conn } => {
+                if let Some(entry) = self.conns.get_mut(&conn) {
+                    entry.may_command = false;
+                }
+            }
             Input::Received { conn, bytes } => self.received(conn, bytes),
             Input::Closed { conn } => self.closed(conn),
             Input::Request { id, command } => self.request(id, command),
@@ -286,6 +293,7 @@ impl CoordinatorCore {
                 candidates,
                 peer,
                 role: Role::Hello,
+                may_command: true,
             },
         );
         self.hellos

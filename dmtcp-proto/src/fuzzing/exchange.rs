@@ -83,6 +83,7 @@ impl<'a> Answer<'a> {
             CommandStatus::Invalid,
             CommandStatus::NotRunning,
             CommandStatus::CheckpointFailed,
+            CommandStatus::NotPermitted,
             CommandStatus::Other(-3),
         ]);
         let mut result = UserResult::new(status);

@@ -69,6 +69,9 @@ pub enum CommandStatus {
     /// -4: the checkpoint began and ended without a complete set. Only this library's coordinator
     /// says so; stock tools report an unknown error, where -2 would claim that nothing was begun.
     CheckpointFailed,
+    /// -5: who asks may only ask for the status and the list. Only this library's coordinator says
+    /// so.
+    NotPermitted,
     /// Any other number.
     Other(i32),
 }
@@ -82,6 +85,7 @@ impl CommandStatus {
             -1 => Self::Invalid,
             -2 => Self::NotRunning,
             -4 => Self::CheckpointFailed,
+            -5 => Self::NotPermitted,
             other => Self::Other(other),
         }
     }
@@ -94,6 +98,7 @@ impl CommandStatus {
             Self::Invalid => -1,
             Self::NotRunning => -2,
             Self::CheckpointFailed => -4,
+            Self::NotPermitted => -5,
             Self::Other(other) => other,
         }
     }

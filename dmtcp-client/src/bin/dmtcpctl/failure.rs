@@ -191,6 +191,7 @@ fn coordinator_slug(error: &CoordinatorError) -> &'static str {
         E::TimedOut { .. } => "timed-out",
         E::Command { source, .. } => match source {
             CommandError::NotRunning => "not-running",
+            CommandError::NotPermitted => "not-permitted",
             CommandError::Busy { .. } => "busy",
             _ => "refused",
         },
