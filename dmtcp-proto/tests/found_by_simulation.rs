@@ -3,9 +3,13 @@
 mod support;
 
 use dmtcp_proto::{
-    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Reply, RoundError,
+    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Reply,
+    RoundError, WorkerState,
 };
-use support::{Worker, World, for_each_barrier_dialect, through_barriers};
+use std::time::Duration;
+use support::{
+    Worker, World, for_each_barrier_dialect, for_each_dialect, through_barriers,
+};
 
 fn told(dialect: Dialect, hosts: &[&'static str]) -> (World, Vec<Worker>) {
     let mut world = World::new(CoordinatorConfig::default());
@@ -71,5 +75,27 @@ fn who_is_about_to_be_killed_is_released_from_no_barrier() {
         assert_eq!(world.killed.len(), 2);
         assert_eq!(world.events.iter().filter(released).count(), before);
         assert_eq!(workers[2].released(&mut world), None);
+    });
+}
+
+/// Each left its number behind until the round ended, which may take as long as a disk.
+#[test]
+fn who_waits_for_the_end_of_a_round_and_gives_up_is_forgotten() {
+    for_each_dialect(|dialect| {
+        let mut world = World::new(CoordinatorConfig::default());
+        let mut workers = vec![Worker::launch(&mut world, dialect)];
+        world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        workers[0].order(&mut world);
+        through_barriers(&mut world, &mut workers, 2);
+        let visit = |world: &mut World| {
+            let late = Worker::knock(world, dialect, "here", WorkerState::Unknown);
+            world.hang_up(late.conn);
+            // What it had to say in time is forgotten a moment later.
+            world.wait(Duration::from_secs(10));
+            format!("{:?}", world.core).len()
+        };
+        let before = visit(&mut world);
+        let after = (0..100).map(|_| visit(&mut world)).max();
+        assert!(after < Some(before + 100), "{before} -> {after:?}");
     });
 }

@@ -376,10 +376,17 @@ impl CoordinatorCore {
     }
 
     fn closed(&mut self, conn: ConnId) {
-        if let Some(entry) = self.conns.remove(&conn) {
-            if matches!(entry.role, Role::Worker) {
-                self.worker_left(conn);
+        let Some(entry) = self.conns.remove(&conn) else {
+            return;
+        };
+        match entry.role {
+            Role::Worker => self.worker_left(conn),
+            // Now and then is enough, and costs no more than the connections did.
+            Role::Parked(_) if self.parked.len() > 2 * self.conns.len() => {
+                let conns = &self.conns;
+                self.parked.retain(|conn| conns.contains_key(conn));
             }
+            _ => {}
         }
     }
 
