@@ -3,12 +3,12 @@
 mod support;
 
 use dmtcp_proto::{
-    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Reply,
-    RoundError, WorkerState,
+    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Interval, Reply,
+    RoundError, Verb, WorkerState,
 };
 use std::time::Duration;
 use support::{
-    Worker, World, for_each_barrier_dialect, for_each_dialect, through_barriers,
+    Worker, World, for_each_barrier_dialect, for_each_dialect, through_barriers, tool_id,
 };
 
 fn told(dialect: Dialect, hosts: &[&'static str]) -> (World, Vec<Worker>) {
@@ -97,5 +97,28 @@ fn who_waits_for_the_end_of_a_round_and_gives_up_is_forgotten() {
         let before = visit(&mut world);
         let after = (0..100).map(|_| visit(&mut world)).max();
         assert!(after < Some(before + 100), "{before} -> {after:?}");
+    });
+}
+
+/// Each tool that asked for a kill while a set was being sealed was kept until the seal.
+#[test]
+fn kills_that_wait_for_a_seal_are_kept_once() {
+    for_each_dialect(|dialect| {
+        let mut world = World::new(CoordinatorConfig::default());
+        let mut workers = vec![Worker::launch(&mut world, dialect)];
+        world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        support::write_images(&mut world, &mut workers);
+        let kill = |world: &mut World| {
+            let tool = world.tool(dialect, tool_id(9), Verb::Kill, Interval::Unchanged);
+            assert!(world.answer(tool, dialect).is_some());
+            world.wait(Duration::from_secs(10));
+            format!("{:?}", world.core).len()
+        };
+        let before = kill(&mut world);
+        let after = (0..100).map(|_| kill(&mut world)).max();
+        assert!(after < Some(before + 100), "{before} -> {after:?}");
+        world.seal(Ok(()));
+        workers[0].take(&mut world);
+        assert!(world.has_event(|event| matches!(event, Event::Killing { .. })));
     });
 }

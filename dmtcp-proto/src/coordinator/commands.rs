@@ -289,7 +289,10 @@ impl CoordinatorCore {
     /// Kills all workers; never before the images of a finished round are sealed.
     fn kill(&mut self, asker: Option<RequestId>) {
         if self.round.as_ref().is_some_and(super::Round::is_sealing) {
-            self.kill_after_seal.push(asker);
+            // Of those who are not told, one is as good as many.
+            if asker.is_some() || !self.kill_after_seal.contains(&None) {
+                self.kill_after_seal.push(asker);
+            }
         } else {
             self.kill_now(asker.into_iter().collect());
         }
