@@ -149,7 +149,11 @@ impl Life {
         }
         for event in ready {
             if !self.scheduled.contains(&event) {
-                let after = self.delay();
+                let mut after = self.delay();
+                if event == Event::Seal && !self.healing {
+                    // Disks are slower than wires.
+                    after += self.random.between(MICRO, 200 * MILLI);
+                }
                 self.at(after, event);
             }
         }
@@ -440,7 +444,19 @@ impl Life {
         self.check()
     }
 
+    /// All processes end, or the coordinator is told to end them; then nothing is left of anybody.
     fn all_leave(&mut self) -> Result<(), Violation> {
+        let quits = self.random.percent(50);
+        if quits {
+            self.done(Command::Quit)?;
+            let left = self.world.living();
+            if !left.is_empty() || !self.world.stopped {
+                let stopped = self.world.stopped;
+                self.world.checker.broken(Rule::WaitsForEver, || {
+                    format!("after a quit, stopped: {stopped}, left: {left:?}")
+                });
+            }
+        }
         for number in self.world.living() {
             self.world.crash(number, 0);
         }
