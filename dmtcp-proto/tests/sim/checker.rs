@@ -57,6 +57,8 @@ struct Peer {
     told: bool,
     arrived: usize,
     waiting: bool,
+    /// It is being forked, and has not told who it is.
+    unborn: bool,
     /// Past the point of no return beside a dead one.
     unfreeable: bool,
     /// A tool's command, and whether it was given in the input under way.
@@ -96,6 +98,8 @@ pub(crate) struct Checker {
     round_ended_now: bool,
     pub(crate) killing: bool,
     pub(crate) may_stall: bool,
+    /// No fork takes so long that a round of 2.x stops waiting for it.
+    pub(crate) forks_are_short: bool,
     pub(crate) restarting: Option<u32>,
     broken_hosts: BTreeSet<&'static str>,
     pub(crate) violation: Option<Violation>,
@@ -118,6 +122,7 @@ impl Checker {
             round_ended_now: false,
             killing: false,
             may_stall: false,
+            forks_are_short: false,
             restarting: None,
             broken_hosts: BTreeSet::new(),
             violation: None,

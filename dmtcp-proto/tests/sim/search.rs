@@ -182,6 +182,8 @@ impl State {
     fn new(plan: &Plan) -> Self {
         let config = CoordinatorConfig::default().settle_time(Duration::ZERO);
         let mut world = World::new(plan.dialect, config, plan.sabotage.clone());
+        // Time goes on only where nothing is under way.
+        world.checker.forks_are_short = plan.early_wakes == 0;
         for host in plan.hosts {
             world.start(host, Birth::Launched, None);
         }

@@ -119,7 +119,7 @@ fn two_crashes() {
 fn three_workers_and_a_crash() {
     search_all("three workers, a crash", &FAMILIES, |dialect| Plan {
         crashes: 1,
-        ..Plan::new(dialect, &["one", "one", "two"], &[OWN_CHECKPOINT])
+        ..Plan::new(dialect, &["one", "one", "one"], &[OWN_CHECKPOINT])
     });
 }
 

@@ -41,6 +41,8 @@ impl Checker {
                 peer.verb = Some(command.verb);
                 peer.fresh = true;
             }
+            Body::NewWorker(_) => peer.unborn = message.state != WorkerState::Unknown,
+            Body::ProcessAfterFork { .. } => peer.unborn = false,
             Body::Barrier(_) if is_worker => {
                 peer.state = message.state;
                 peer.arrived += 1;

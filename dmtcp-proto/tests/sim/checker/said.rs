@@ -50,9 +50,16 @@ impl Checker {
 
     fn ordered(&mut self, conn: u64, group: UniquePid) {
         let generation = self.round.as_ref().map(|round| round.generation);
+        let mut unborn = false;
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.told = true;
+            unborn = peer.unborn;
         }
+        // A child of 2.x would never answer.
+        let matters = !self.has_local_barrier() && self.forks_are_short;
+        self.require(!unborn || !matters, Rule::Protocol, || {
+            format!("{conn} was ordered before it told who it is")
+        });
         self.require(
             generation == Some(group.generation),
             Rule::Generation,

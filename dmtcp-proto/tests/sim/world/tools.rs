@@ -1,8 +1,9 @@
 //! Programs that give one command each.
 
-use dmtcp_proto::{Command, Dialect, Exchange, Step, UniquePid};
+use dmtcp_proto::{Command, Dialect, Exchange, ExchangeError, Step, UniquePid};
 
 use super::World;
+use crate::checker::Rule;
 use crate::network::{Owner, packets};
 
 /// A program that gives one command.
@@ -68,6 +69,16 @@ impl World {
                     if !std::mem::replace(&mut self.tools[number].is_done, true) {
                         self.note(|| format!("t{number} has its answer: {result:?}"));
                         self.hang_up(self.tools[number].conn.unwrap_or_default());
+                    }
+                    let is_known = match &result {
+                        Ok(_) => true,
+                        // It came too late to be heard, or the coordinator has stopped.
+                        Err(ExchangeError::NoReply { .. } | ExchangeError::CutOff { .. }) => true,
+                        Err(error) => matches!(error, ExchangeError::Command(_)),
+                    };
+                    if !is_known {
+                        self.checker
+                            .broken(Rule::Protocol, || format!("t{number}: {result:?}"));
                     }
                     return;
                 }
