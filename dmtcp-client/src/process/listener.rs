@@ -150,7 +150,7 @@ fn listener(line: &str) -> Option<(SocketAddr, u64)> {
 }
 
 /// Addresses are words in the machine's own byte order, in hexadecimal.
-fn address(text: &str) -> Option<IpAddr> {
+pub(super) fn address(text: &str) -> Option<IpAddr> {
     let word = |at: usize| {
         let digits = text.get(at..at + 8)?;
         u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)

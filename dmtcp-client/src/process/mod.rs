@@ -15,6 +15,7 @@ mod identity;
 mod listener;
 mod members;
 mod signal;
+mod situation;
 mod stat;
 mod stream;
 mod tcp_owner;
@@ -31,6 +32,9 @@ pub use identity::{Identity, kill_all};
 pub(crate) use listener::Listener;
 pub use members::{kill_members, members};
 pub use signal::Signal;
+pub use situation::{
+    Connection, OpenImage, ProcessState, Situation, Syscall, ThreadSituation, Tracer,
+};
 pub(crate) use stat::is_gone;
 pub use stream::Stream;
 pub(crate) use tcp_owner::TcpOwners;

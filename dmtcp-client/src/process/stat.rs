@@ -1,7 +1,10 @@
 //! One line of `/proc/PID/stat`: the few fields this crate needs. Only parsing and reading;
 //! what the fields mean for a caller is said in `identity` and `child`.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{Exit, ProcessError};
 
@@ -18,7 +21,12 @@ pub(super) struct Stat {
 impl Stat {
     /// `None`: there is no such process.
     pub(super) fn read(pid: i32) -> Result<Option<Self>, ProcessError> {
-        let path = PathBuf::from(format!("/proc/{pid}/stat"));
+        Self::at(&PathBuf::from(format!("/proc/{pid}/stat")))
+    }
+
+    /// The same of the process or thread whose file this is.
+    pub(super) fn at(path: &Path) -> Result<Option<Self>, ProcessError> {
+        let path = path.to_owned();
         match fs::read(&path) {
             Ok(line) => match Self::parse(&line) {
                 Some(stat) => Ok(Some(stat)),
