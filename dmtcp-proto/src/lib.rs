@@ -47,7 +47,8 @@ pub mod worker_list;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
 pub use coordinator::{
-    CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Output, Outputs, RoundError,
+    Awaited, CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Late, Output, Outputs,
+    RoundError, Standing, Survivors,
 };
 pub use dialect::{Candidates, Dialect};
 pub use dump::Dump;

@@ -247,6 +247,7 @@ impl CoordinatorCore {
             own => own,
         };
         let mut worker = Worker::new(self.joined, message.from, virtual_pid, hello, state);
+        worker.stepped = self.now;
         worker.passed = self.barriers.count();
         if restarts {
             worker.passed = 0;

@@ -46,6 +46,16 @@ impl Barriers {
         self.released.contains(&name)
     }
 
+    /// The one at which some wait.
+    pub(super) fn current(&self) -> Option<Name> {
+        self.current
+    }
+
+    /// The last one that everybody has gone through.
+    pub(super) fn latest_released(&self) -> Option<Name> {
+        self.released.last().copied()
+    }
+
     /// Barriers that everybody has gone through.
     pub(super) fn count(&self) -> usize {
         self.released.len()

@@ -5,8 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::event::{Event, ImageReport};
+use super::standing::Survivors;
 use crate::command::{Command, Reply, WorkerInfo};
 use crate::error::CommandError;
 use crate::ids::{ConnId, RequestId, UniquePid};
@@ -58,6 +60,20 @@ pub enum Input<'a> {
         round: u64,
         /// Whether the set is complete on disk; otherwise why not, in words.
         result: Result<(), String>,
+    },
+    /// The embedding program waits no longer for some workers: they are cut off and killed, and the
+    /// round, if it is not complete by then, has failed as [stalled](super::RoundError::Stalled).
+    /// Those that got to their next step since the program looked stay, and if that is all of them,
+    /// nothing happens. A restart is not given up by this.
+    GiveUp {
+        /// Number of the round, as [`Standing`](super::Standing) tells it; any other is over.
+        round: u64,
+        /// The workers, by [`WorkerInfo::number`](crate::WorkerInfo::number).
+        workers: &'a [u64],
+        /// For how long they must have been late.
+        after: Duration,
+        /// What becomes of the others.
+        survivors: Survivors,
     },
     /// [`CoordinatorCore::next_timeout`](super::CoordinatorCore::next_timeout) has passed. Harmless at any other time.
     Timeout,

@@ -18,12 +18,14 @@ mod lockstep;
 mod name_service;
 mod roster;
 mod round;
+mod standing;
 mod store;
 mod worker;
 
 pub use config::CoordinatorConfig;
 pub use event::{Event, ImageReport, RoundError};
 pub use interface::{Input, Output, Outputs};
+pub use standing::{Awaited, Late, Standing, Survivors};
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -208,6 +210,12 @@ impl CoordinatorCore {
             Input::Request { id, command } => self.request(id, command),
             Input::Forget { id } => self.forget(id),
             Input::Sealed { round, result } => self.sealed(round, result),
+            Input::GiveUp {
+                round,
+                workers,
+                after,
+                survivors,
+            } => self.give_up(round, workers, after, survivors),
             Input::Timeout => {}
         }
         self.check_time();

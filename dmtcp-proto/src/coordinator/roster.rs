@@ -33,6 +33,8 @@ pub(super) struct Worker {
     pub(super) part: Part,
     /// Since when its parent is in the middle of forking it.
     pub(super) forked_at: Option<Instant>,
+    /// When it got to its latest step, or was let go on from there.
+    pub(super) stepped: Instant,
 }
 
 /// A worker's part in the running round.
@@ -69,6 +71,7 @@ impl Worker {
             waiting: false,
             part: Part::None,
             forked_at: None,
+            stepped: Instant::ZERO,
         }
     }
 

@@ -142,6 +142,7 @@ impl CoordinatorCore {
             worker.part = Part::Told;
             // It gets no second order, however late it tells who it is.
             worker.forked_at = None;
+            worker.stepped = now;
         }
         self.event(Event::CheckpointStarted {
             round: number,

@@ -232,6 +232,7 @@ impl CoordinatorCore {
             Arrival::Waits | Arrival::CatchesUp => {}
         }
         worker.last_barrier = Some(name);
+        worker.stepped = self.now;
         let waits = worker.waiting;
         self.progress();
         if waits {
@@ -268,6 +269,9 @@ impl CoordinatorCore {
             return;
         }
         self.barriers.release(self.roster.iter_mut());
+        for worker in self.roster.iter_mut() {
+            worker.stepped = self.now;
+        }
         self.before_release(name);
         self.broadcast(&self.release_of(dialect, name));
         let peers = self.roster.peers();
@@ -285,6 +289,7 @@ impl CoordinatorCore {
             return Err(DecodeError::Unexpected { kind, why });
         }
         worker.part = Part::Reported;
+        worker.stepped = self.now;
         let report = ImageReport {
             path: file.path,
             unique: file.unique,
@@ -307,6 +312,7 @@ impl CoordinatorCore {
             return;
         };
         worker.last_barrier = None;
+        worker.stepped = self.now;
         self.should_have_reported(conn);
         self.progress();
         self.settle();
