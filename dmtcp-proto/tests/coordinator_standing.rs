@@ -141,7 +141,7 @@ fn a_restart_waits_for_those_that_have_not_joined() {
         world.wait(Duration::from_secs(3));
         let seen = standing(&world);
         assert_eq!(seen.awaited, Awaited::Barrier(name("DMT:Restart")));
-        assert_eq!((seen.peers, seen.late.len()), (2, 0));
+        assert_eq!((seen.peers, seen.missing, seen.late.len()), (2, 1, 0));
         assert_eq!(seen.quiet, Duration::from_secs(3));
     });
 }
@@ -182,6 +182,7 @@ fn who_is_given_up_ends_and_the_others_run_on() {
         for worker in &workers {
             worker.take(&mut world);
         }
+        assert!(world.has_event(|event| *event == Event::Resumed));
         assert!(world.seals.is_empty());
         let next = checkpoint(&mut world);
         write_images(&mut world, &mut workers);

@@ -84,7 +84,7 @@ pub enum Event {
         /// Why.
         reason: RoundError,
     },
-    /// All workers run again after a checkpoint.
+    /// All workers run again after a checkpoint, be it complete or failed.
     Resumed,
     /// A restart has begun: the first restored process has joined.
     RestartStarted {

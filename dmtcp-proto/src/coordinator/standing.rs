@@ -23,6 +23,8 @@ pub struct Standing {
     pub awaited: Awaited,
     /// Workers that there will be: those that are connected, or more in a restart.
     pub peers: u32,
+    /// Those of a restart that are not connected yet.
+    pub missing: u32,
     /// How long ago a worker got to its next step for the last time, or all were let go on.
     pub quiet: Duration,
     /// Those for whom the others wait, in the order in which they joined. In a restart there may be
@@ -110,6 +112,7 @@ impl CoordinatorCore {
             round: self.restart.is_none().then_some(self.rounds),
             awaited,
             peers,
+            missing: peers.saturating_sub(connected),
             quiet: latest.map_or(Duration::ZERO, |latest| now - latest),
             late,
         })

@@ -352,7 +352,13 @@ impl CoordinatorCore {
             && self.roster.iter().all(is_through)
         {
             self.round = None;
+            // The next round, which may be asked for before it is ordered, owes nothing to this one.
+            for worker in self.roster.iter_mut() {
+                worker.part = Part::None;
+            }
+            self.rested = self.now + self.config.settle_time;
             self.reset_due();
+            self.event(Event::Resumed);
         }
         self.unpark();
     }
