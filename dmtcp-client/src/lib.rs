@@ -13,6 +13,7 @@
 //! - To run a computation that survives a kill: [`attempt`].
 //! - To be the coordinator: [`server`]. To speak to one: [`coordinator`].
 //! - To be checkpointed without DMTCP: [`native`].
+//! - To see who holds the others up: [`watch`].
 //! - To look at what was kept: [`set`] and [`image`]; whether it can be restored here: [`host`].
 //!
 //! The protocol itself is in `dmtcp-proto`. Every call that waits has a deadline, or says that
@@ -44,6 +45,7 @@ mod sample_images;
 pub mod server;
 pub mod set;
 mod tools;
+pub mod watch;
 
 pub use invocation::{Messages, StartError};
 pub use launch::Launch;

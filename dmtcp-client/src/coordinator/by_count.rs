@@ -161,6 +161,7 @@ impl Coordinator {
             limit: deadline.limit(),
             begun,
             workers: Vec::new(),
+            stall: None,
         }
     }
 }

@@ -225,15 +225,15 @@ impl Coordinator {
             let source = CommandError::NotRunning;
             return Error::Command { addr, source };
         }
+        // The limit is over; what the list adds is worth a moment more.
+        let listed = self.ask_workers(Deadline::after(RETRY));
+        let workers = listed.map(|(workers, _)| workers).unwrap_or_default();
         Error::CheckpointTimedOut {
             addr,
             limit: deadline.limit(),
             begun: false,
-            // The limit is over; what the list adds is worth a moment more.
-            workers: self
-                .ask_workers(Deadline::after(RETRY))
-                .map(|(workers, _)| workers)
-                .unwrap_or_default(),
+            stall: self.stall_of(&workers, deadline.elapsed()),
+            workers,
         }
     }
 
@@ -385,6 +385,7 @@ impl Coordinator {
             limit: deadline.limit(),
             begun: watch.has_begun(),
             workers: watch.listed().to_vec(),
+            stall: self.stall_of(watch.listed(), watch.quiet()),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use dmtcp_proto::{CommandError, Dialect, ExchangeError, Interval, Release, WorkerInfo};
 
+use crate::watch::Stall;
+
 /// Why a call to a coordinator failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,7 +72,7 @@ pub enum Error {
     },
     /// The end of the checkpoint was not seen in time. The round goes on: the protocol cannot
     /// stop one.
-    #[error("no end of the checkpoint within {limit:?}; {}", standing(.begun, .workers))]
+    #[error("no end of the checkpoint within {limit:?}; {}{}", standing(.begun, .workers), late(.stall))]
     CheckpointTimedOut {
         /// Where.
         addr: SocketAddr,
@@ -80,6 +82,9 @@ pub enum Error {
         begun: bool,
         /// The workers when last listed.
         workers: Vec<WorkerInfo>,
+        /// Who holds the checkpoint up, where that can be concluded, and what this host tells of
+        /// them.
+        stall: Option<Box<Stall>>,
     },
     /// The coordinator took the checkpoint on and gave it up.
     #[error("the coordinator at {addr} began the checkpoint and did not complete it")]
@@ -230,6 +235,12 @@ fn standing(begun: &bool, workers: &[WorkerInfo]) -> String {
         "it was not seen to begin"
     };
     format!("{begun}; workers: {}", names(workers))
+}
+
+fn late(stall: &Option<Box<Stall>>) -> String {
+    stall
+        .as_ref()
+        .map_or_else(String::new, |stall| format!("; {stall}"))
 }
 
 /// The first few workers, in words.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod detect;
 mod error;
 mod round_watch;
+mod watching;
 
 pub use address::find as find_address;
 pub use checkpoint::{CheckpointReport, Evidence};

@@ -6,6 +6,7 @@
 //! has come through, all that are RUNNING have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use dmtcp_proto::{WorkerInfo, WorkerState};
 
@@ -45,6 +46,8 @@ pub(super) struct RoundWatch {
     lists: u32,
     /// How many there were when it began.
     entered: usize,
+    /// Since when the lists have told the same.
+    same_since: Instant,
 }
 
 #[derive(Debug)]
@@ -64,6 +67,7 @@ impl RoundWatch {
             listed: Vec::new(),
             lists: 0,
             entered: workers.len(),
+            same_since: Instant::now(),
         };
         for worker in &workers {
             watch.note(worker);
@@ -77,6 +81,9 @@ impl RoundWatch {
         self.lists = self.lists.saturating_add(1);
         for worker in &workers {
             self.note(worker);
+        }
+        if self.listed != workers {
+            self.same_since = Instant::now();
         }
         self.listed = workers;
         let gone = self.take_gone();
@@ -122,6 +129,11 @@ impl RoundWatch {
     /// The latest list.
     pub(super) fn listed(&self) -> &[WorkerInfo] {
         &self.listed
+    }
+
+    /// For how long the lists have told the same.
+    pub(super) fn quiet(&self) -> Duration {
+        self.same_since.elapsed()
     }
 
     /// Whether what comes next may be over within milliseconds.

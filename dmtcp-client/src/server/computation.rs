@@ -95,7 +95,8 @@ impl Computation {
     ///
     /// # Errors
     /// - [`TimedOut`](ServerError::TimedOut): the protocol cannot take a checkpoint back, so it
-    ///   goes on; its outcome is told by event.
+    ///   goes on; its outcome is told by event. The error names those that are late, and what this
+    ///   host tells of them; finding that out takes milliseconds more, and four seconds at most.
     /// - [`CheckpointFailed`](ServerError::CheckpointFailed) with the reason.
     /// - [`Busy`](ServerError::Busy) and [`NotRunning`](ServerError::NotRunning); nothing was
     ///   started then.
@@ -152,7 +153,11 @@ impl Computation {
             }
             // Here, since there may be news without end.
             if deadline.has_passed() {
-                return Err(ServerError::TimedOut { what: WHAT, limit });
+                return Err(ServerError::TimedOut {
+                    what: WHAT,
+                    limit,
+                    stall: self.stall_now(),
+                });
             }
             // All that has happened by now is in the next status, also that it is closed.
             if events.recv_timeout(deadline.left()).is_ok() {
@@ -172,7 +177,11 @@ impl Computation {
         match self.call(WHAT, Command::Quit, deadline.left()) {
             Ok(_) | Err(ServerError::Closed) => {}
             Err(ServerError::TimedOut { what, .. }) => {
-                return Err(ServerError::TimedOut { what, limit });
+                return Err(ServerError::TimedOut {
+                    what,
+                    limit,
+                    stall: None,
+                });
             }
             Err(error) => return Err(error),
         }
@@ -205,9 +214,15 @@ impl Computation {
         limit: Duration,
     ) -> Result<Sealed, ServerError> {
         const WHAT: &str = "the checkpoint";
-        match self.call(WHAT, Command::Checkpoint(after), limit)? {
-            Answered::Sealed(sealed) => Ok(sealed),
-            Answered::Reply(_) => Err(ServerError::Mismatch { what: WHAT }),
+        match self.call(WHAT, Command::Checkpoint(after), limit) {
+            Ok(Answered::Sealed(sealed)) => Ok(sealed),
+            Ok(Answered::Reply(_)) => Err(ServerError::Mismatch { what: WHAT }),
+            Err(ServerError::TimedOut { what, limit, .. }) => Err(ServerError::TimedOut {
+                what,
+                limit,
+                stall: self.stall_now(),
+            }),
+            Err(error) => Err(error),
         }
     }
 
@@ -243,9 +258,11 @@ impl Computation {
             Err(RecvTimeoutError::Timeout) => {
                 self.link.send(Task::Forget { key, id })?;
                 // It may have come in the last moment.
-                answers
-                    .try_recv()
-                    .unwrap_or(Err(ServerError::TimedOut { what, limit }))
+                answers.try_recv().unwrap_or(Err(ServerError::TimedOut {
+                    what,
+                    limit,
+                    stall: None,
+                }))
             }
         }
     }
@@ -261,6 +278,7 @@ impl Computation {
             Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
                 what,
                 limit: deadline.limit(),
+                stall: None,
             }),
             Ok(never) => match never {},
         }

@@ -5,6 +5,8 @@ use std::{io, net::SocketAddr, time::Duration};
 use dmtcp_proto::{CommandError, RoundError};
 use thiserror::Error;
 
+use crate::watch::Stall;
+
 /// Why the embedded coordinator did not do what it was asked for.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -34,12 +36,14 @@ pub enum ServerError {
     /// Nothing is undone, unless it was opening a computation: what was asked for goes on. A
     /// checkpoint's outcome is told by [`events`](super::Computation::events); until then another
     /// one is refused as [`Busy`](Self::Busy).
-    #[error("{what} took longer than {limit:?}; it was not stopped and goes on")]
+    #[error("{what} took longer than {limit:?}; it was not stopped and goes on{}", late(.stall))]
     TimedOut {
         /// What was waited for.
         what: &'static str,
         /// How long.
         limit: Duration,
+        /// Who holds a checkpoint or a restart up, where somebody does.
+        stall: Option<Box<Stall>>,
     },
     /// Another checkpoint is under way, be it one that a call gave up on.
     #[error("a checkpoint is under way (round {round}, generation {generation})")]
@@ -78,4 +82,10 @@ pub enum ServerError {
         /// What was asked for.
         what: &'static str,
     },
+}
+
+fn late(stall: &Option<Box<Stall>>) -> String {
+    stall
+        .as_ref()
+        .map_or_else(String::new, |stall| format!(": {stall}"))
 }

@@ -17,7 +17,7 @@ use std::{
 use dmtcp_proto::{ConnId, Event, WorkerInfo};
 
 use super::{NotKilled, PeerRefusal, SealedSet};
-use crate::deadline::Deadline;
+use crate::{deadline::Deadline, watch::Stall};
 
 /// Something that happened to a computation.
 #[derive(Clone, Debug)]
@@ -71,6 +71,9 @@ pub enum ComputationEvent {
     },
     /// New connections are accepted again.
     AcceptResumed,
+    /// Workers hold a round or a restart up, by [`Attempts::on_stall`](crate::attempt::Attempts::on_stall)
+    /// for longer than they should.
+    Stalled(Box<Stall>),
     /// So many earlier events were dropped because this receiver did not read.
     Lagged(u64),
 }

@@ -1,8 +1,11 @@
 //! One computation on the server's thread: its core, its sockets, and what passes between.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use dmtcp_proto::{Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, RequestId};
+use dmtcp_proto::{
+    Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, RequestId, Standing,
+    Survivors, WorkerInfo,
+};
 use mio::Token;
 
 use super::{
@@ -16,6 +19,7 @@ use super::{
     sealing::{SealOutcome, SealThread},
     task::{Key, Lifeline},
 };
+use crate::process::Identity;
 
 /// What a computation is made of, before the server's thread takes it.
 #[derive(Debug)]
@@ -29,6 +33,22 @@ pub(super) struct Setup {
     pub(super) access: Access,
     /// Name of this host.
     pub(super) host: String,
+}
+
+/// How a round stands, and whose processes those are that are late; in their order.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) standing: Standing,
+    pub(super) processes: Vec<Option<Identity>>,
+}
+
+/// Workers that the embedding program waits for no longer.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    pub(super) round: u64,
+    pub(super) workers: Vec<u64>,
+    pub(super) after: Duration,
+    pub(super) survivors: Survivors,
 }
 
 #[derive(Debug)]
@@ -93,6 +113,42 @@ impl Hosted {
     pub(super) fn forget(&mut self, io: &mut Io, id: RequestId) {
         self.driver.forget_answer(id);
         self.feed(io, Input::Forget { id });
+    }
+
+    pub(super) fn standing(&self, io: &Io) -> Option<Asked> {
+        let standing = self.core.standing(io.now())?;
+        let process = |late: &dmtcp_proto::Late| self.driver.processes.seen(&late.worker);
+        let processes = standing.late.iter().map(process).collect();
+        Some(Asked {
+            standing,
+            processes,
+        })
+    }
+
+    /// Those that were cut off for being late.
+    pub(super) fn give_up(&mut self, io: &mut Io, given_up: &GivenUp) -> Vec<WorkerInfo> {
+        let GivenUp {
+            round,
+            workers,
+            after,
+            survivors,
+        } = given_up;
+        let standing = self.core.standing(io.now());
+        let late = standing.map(|standing| standing.late).unwrap_or_default();
+        self.feed(
+            io,
+            Input::GiveUp {
+                round: *round,
+                workers,
+                after: *after,
+                survivors: *survivors,
+            },
+        );
+        let left: HashSet<u64> = self.core.workers().map(|worker| worker.number).collect();
+        late.into_iter()
+            .map(|late| late.worker)
+            .filter(|worker| workers.contains(&worker.number) && !left.contains(&worker.number))
+            .collect()
     }
 
     pub(super) fn sealed(&mut self, outcome: SealOutcome) {

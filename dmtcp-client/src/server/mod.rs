@@ -22,11 +22,12 @@ mod processes;
 mod rounds;
 mod sealing;
 mod task;
+mod watching;
 
 pub use access::{Access, CommandAccess, Network, ParseNetworkError, PeerRefusal};
 pub use computation::Computation;
 pub use config::ComputationConfig;
-pub use dmtcp_proto::{Event, Interval};
+pub use dmtcp_proto::{Event, Interval, Survivors};
 pub use error::ServerError;
 pub use events::{ComputationEvent, Events};
 pub use processes::NotKilled;
@@ -133,6 +134,7 @@ impl Server {
                 return Err(ServerError::TimedOut {
                     what: "opening a computation",
                     limit: Computation::ANSWER_LIMIT,
+                    stall: None,
                 });
             }
         }
@@ -157,6 +159,7 @@ impl Server {
             Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
                 what: "shutting the server down",
                 limit,
+                stall: None,
             }),
             Ok(never) => match never {},
         }

@@ -178,6 +178,27 @@ impl PollLoop {
                     let _ = answer.send(Err(ServerError::Closed));
                 }
             },
+            Task::Standing { key, answer } => {
+                let hosted = self.computations.get(&key);
+                let hosted = hosted.filter(|hosted| !hosted.is_closing());
+                let standing = hosted.map(|hosted| hosted.standing(&self.io));
+                // Fails if nobody waits any more.
+                let _ = answer.send(standing.ok_or(ServerError::Closed));
+            }
+            Task::GiveUp {
+                key,
+                given_up,
+                answer,
+            } => match self.computations.get(&key) {
+                Some(hosted) if !hosted.is_closing() => self.turn(key, |hosted, io, _| {
+                    let cut_off = hosted.give_up(io, &given_up);
+                    // Fails if nobody waits any more.
+                    let _ = answer.send(Ok(cut_off));
+                }),
+                _ => {
+                    let _ = answer.send(Err(ServerError::Closed));
+                }
+            },
             Task::Forget { key, id } => self.turn(key, |hosted, io, _| hosted.forget(io, id)),
             Task::Sealed { key, outcome } => {
                 self.turn(key, |hosted, _, _| hosted.sealed(outcome));

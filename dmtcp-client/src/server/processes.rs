@@ -75,6 +75,11 @@ impl Processes {
         }
     }
 
+    /// Who had its real pid when it told it; `None`: on another host, or nobody.
+    pub(super) fn seen(&self, worker: &WorkerInfo) -> Option<Identity> {
+        self.seen.get(&worker.number).copied()
+    }
+
     pub(super) fn forget(&mut self, worker: u64) {
         self.seen.remove(&worker);
     }

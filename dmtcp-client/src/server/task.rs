@@ -9,10 +9,15 @@ use std::{
     },
 };
 
-use dmtcp_proto::{Command, RequestId};
+use dmtcp_proto::{Command, RequestId, WorkerInfo};
 use mio::Waker;
 
-use super::{ServerError, hosted::Setup, rounds::Answered, sealing::SealOutcome};
+use super::{
+    ServerError,
+    hosted::{Asked, GivenUp, Setup},
+    rounds::Answered,
+    sealing::SealOutcome,
+};
 
 /// A computation of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +43,16 @@ pub(super) enum Task {
     Forget {
         key: Key,
         id: RequestId,
+    },
+    /// Who is waited for?
+    Standing {
+        key: Key,
+        answer: mpsc::Sender<Result<Option<Asked>, ServerError>>,
+    },
+    GiveUp {
+        key: Key,
+        given_up: GivenUp,
+        answer: mpsc::Sender<Result<Vec<WorkerInfo>, ServerError>>,
     },
     Sealed {
         key: Key,

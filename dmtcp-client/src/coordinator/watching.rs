@@ -1,0 +1,34 @@
+//! Who holds a foreign coordinator's computation up, concluded from its worker lists.
+
+use std::time::{Duration, Instant};
+
+use dmtcp_proto::WorkerInfo;
+
+use super::{Coordinator, Error};
+use crate::watch::{Stall, StallWatch, standing_of};
+
+impl Coordinator {
+    /// What one list tells of a checkpoint in which nothing has moved for this long.
+    pub(super) fn stall_of(&self, workers: &[WorkerInfo], quiet: Duration) -> Option<Box<Stall>> {
+        let standing = standing_of(workers, quiet)?;
+        let stall = StallWatch::new(Duration::ZERO).stall(standing, self.addr);
+        stall.map(Box::new)
+    }
+}
+
+impl StallWatch {
+    /// Who is late under a coordinator in another process now; `None`: nobody, or not for long
+    /// enough. From 2.5 on: 2.4 tells no list.
+    ///
+    /// It tells no times either: they count from the look at which something was first seen, so look
+    /// a few times within the time after which you want to be told. Looking at the processes takes
+    /// milliseconds, and four seconds at most.
+    ///
+    /// # Errors
+    /// As [`Coordinator::workers`].
+    pub fn look_outside(&mut self, coordinator: &Coordinator) -> Result<Option<Stall>, Error> {
+        let workers = coordinator.workers()?;
+        let standing = self.lists().see(&workers, Instant::now());
+        Ok(standing.and_then(|standing| self.stall(standing, coordinator.addr())))
+    }
+}
