@@ -15,11 +15,12 @@ use super::{
     leftover,
     running::{Parts, Turn},
     sealer::Seals,
+    stall_guard::{OnStall, StallGuard, StallPolicy},
 };
 use crate::{
     Tools, native,
     process::{Child, ComputationTmp},
-    server::{ComputationConfig, Server},
+    server::{ComputationConfig, Server, ServerError},
     set::{SetHold, SetStore},
 };
 
@@ -54,6 +55,7 @@ pub struct Attempts<'s> {
     pub(super) tries: u32,
     pub(super) any_host: bool,
     pub(super) interrupt: Arc<AtomicBool>,
+    on_stall: OnStall,
     turn: Arc<AtomicBool>,
 }
 
@@ -84,6 +86,7 @@ impl<'s> Attempts<'s> {
             tries: 3,
             any_host: false,
             interrupt: Arc::default(),
+            on_stall: OnStall::default(),
             turn: Arc::default(),
         })
     }
@@ -151,6 +154,19 @@ impl<'s> Attempts<'s> {
     pub fn interrupted_by(self, flag: Arc<AtomicBool>) -> Self {
         Self {
             interrupt: flag,
+            ..self
+        }
+    }
+
+    /// What to do when processes hold a checkpoint up for this long. Default: it is
+    /// [reported](StallPolicy::Report) after a minute.
+    ///
+    /// Choose more than any process needs to stop its threads, or to read back what a restart maps;
+    /// the time in which an image grows does not count.
+    #[must_use]
+    pub fn on_stall(self, policy: StallPolicy, after: Duration) -> Self {
+        Self {
+            on_stall: OnStall { policy, after },
             ..self
         }
     }
@@ -256,7 +272,10 @@ impl<'s> Attempts<'s> {
             .coordinator(coordinator)
             .sealer(sealer);
         let computation = self.server.open(config)?;
+        let guard = StallGuard::start(computation.clone(), self.on_stall);
+        let guard = guard.map_err(|source| ServerError::Start { source })?;
         Ok(Attempt::new(Parts {
+            guard,
             computation,
             dir,
             tmp,

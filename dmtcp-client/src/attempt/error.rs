@@ -9,6 +9,7 @@ use crate::{
     process::{Exit, ProcessError},
     server::ServerError,
     set::{SealError, SetError},
+    watch::Stall,
 };
 
 /// Why an attempt was not started, or not carried on.
@@ -51,6 +52,12 @@ pub enum AttemptError {
         /// How, in the order in which they were started.
         exits: Vec<Exit>,
     },
+    /// The programs held a checkpoint up and were killed for it, as [`StallPolicy::Restart`] asks for.
+    /// The sets are there.
+    ///
+    /// [`StallPolicy::Restart`]: super::StallPolicy::Restart
+    #[error("all processes were killed since they held a checkpoint up: {0}")]
+    Stalled(Box<Stall>),
     /// The store of sets.
     #[error(transparent)]
     Set(#[from] SetError),

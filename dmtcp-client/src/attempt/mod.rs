@@ -11,6 +11,26 @@
 //!                       tmp      path of the attempt's DMTCP_TMPDIR
 //! ```
 //!
+//! What is done about processes that hold a checkpoint up is [`Attempts::on_stall`]'s; an attempt
+//! that was ended for it says so, and its owner starts the next one:
+//!
+//! ```no_run
+//! # use dmtcp_client::attempt::{Attempt, AttemptError, Attempts};
+//! # fn example(attempts: &Attempts<'_>, mut attempt: Attempt) -> Result<(), AttemptError> {
+//! # let limit = std::time::Duration::from_secs(600);
+//! if let Err(error) = attempt.computation().checkpoint(limit) {
+//!     eprintln!("{error}");
+//!     if let Err(stalled) = attempt.check_stall() {
+//!         eprintln!("{stalled}");
+//!         drop(attempt);
+//!         attempt = attempts.restart()?.attempt;
+//!     }
+//! }
+//! # drop(attempt);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not here: when to checkpoint, when to give up, and what to tell the user.
 
 mod attempts;
@@ -21,9 +41,11 @@ mod program;
 mod recovery;
 mod running;
 mod sealer;
+mod stall_guard;
 
 pub use attempts::Attempts;
 pub use error::{AttemptError, FailedRestart, RestartFailure};
 pub use program::Program;
 pub use recovery::Recovered;
 pub use running::Attempt;
+pub use stall_guard::StallPolicy;

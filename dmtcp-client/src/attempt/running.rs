@@ -11,7 +11,7 @@ use std::{
 
 use dmtcp_proto::Status;
 
-use super::{AttemptError, directory::AttemptDir};
+use super::{AttemptError, directory::AttemptDir, stall_guard::StallGuard};
 use crate::{
     deadline::Deadline,
     process::{Child, ComputationTmp, Exit, ProcessError, Signal, kill_members},
@@ -33,6 +33,7 @@ pub struct Attempt {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) computation: Computation,
+    pub(super) guard: StallGuard,
     pub(super) dir: AttemptDir,
     pub(super) tmp: ComputationTmp,
     /// Tells the sealer that nobody wants the set any more.
@@ -115,13 +116,32 @@ impl Attempt {
     ///
     /// # Errors
     ///
-    /// [`AttemptError::Process`], [`AttemptError::Server`].
+    /// [`AttemptError::Process`], [`AttemptError::Server`]; [`AttemptError::Stalled`] when they were
+    /// killed for a stall.
     pub fn finished(&self) -> Result<Option<Vec<Exit>>, AttemptError> {
         let exits: Option<Vec<Exit>> = self.exits()?.into_iter().collect();
         if exits.is_none() || !self.is_deserted()? {
             return Ok(None);
         }
+        self.check_stall()?;
         Ok(exits)
+    }
+
+    /// Whether its processes were killed for a stall ([`StallPolicy::Restart`]): then drop it and
+    /// call [`Attempts::restart`].
+    ///
+    /// [`StallPolicy::Restart`]: super::StallPolicy::Restart
+    /// [`Attempts::restart`]: super::Attempts::restart
+    ///
+    /// # Errors
+    ///
+    /// [`AttemptError::Stalled`].
+    pub fn check_stall(&self) -> Result<(), AttemptError> {
+        let parts = self.parts.as_ref();
+        match parts.and_then(|parts| parts.guard.ended_by()) {
+            Some(stall) => Err(AttemptError::Stalled(Box::new(stall))),
+            None => Ok(()),
+        }
     }
 
     /// Waits until all programs that were started, and all their children, run. No checkpoint
@@ -129,7 +149,8 @@ impl Attempt {
     ///
     /// # Errors
     ///
-    /// [`AttemptError::Ended`] when the programs end instead; [`AttemptError::Server`] with
+    /// [`AttemptError::Ended`] when the programs end instead, [`AttemptError::Stalled`] when they were
+    /// killed for a stall; [`AttemptError::Server`] with
     /// [`TimedOut`](ServerError::TimedOut) when `limit` is over.
     pub fn wait_until_running(&self, limit: Duration) -> Result<Status, AttemptError> {
         let deadline = Deadline::after(limit);
@@ -137,8 +158,8 @@ impl Attempt {
             let slice = deadline.left().min(CHILD_LOOK);
             match self.computation.wait_until_running(None, slice) {
                 Err(ServerError::TimedOut { .. }) if !deadline.left().is_zero() => {}
-                Err(ServerError::TimedOut { what, .. }) => {
-                    return Err(ServerError::TimedOut { what, limit }.into());
+                Err(ServerError::TimedOut { what, stall, .. }) => {
+                    return Err(ServerError::TimedOut { what, limit, stall }.into());
                 }
                 outcome => return Ok(outcome?),
             }
