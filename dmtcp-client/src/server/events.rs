@@ -11,7 +11,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         mpsc::{RecvTimeoutError, TryRecvError},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use dmtcp_proto::{ConnId, Event, WorkerInfo};
@@ -78,6 +78,20 @@ pub enum ComputationEvent {
     Lagged(u64),
 }
 
+/// An event, its place among all of its computation, and when it was told.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stamped {
+    /// Rises by one with each event of the computation, for all receivers alike, from 1. Where one is
+    /// missing, this receiver did not read in time: [`ComputationEvent::Lagged`] stands for those,
+    /// with the number of the last of them.
+    pub sequence: u64,
+    /// The time of day then; a clock that is set back sets this back, too.
+    pub time: SystemTime,
+    /// What happened.
+    pub event: ComputationEvent,
+}
+
 /// An owned receiver of a computation's news, from the moment of
 /// [`Computation::events`](super::Computation::events) on.
 ///
@@ -93,6 +107,14 @@ impl Events {
     /// # Errors
     /// `Timeout`, and `Disconnected` once the computation has ended and everything was read.
     pub fn recv_timeout(&self, limit: Duration) -> Result<ComputationEvent, RecvTimeoutError> {
+        self.recv_stamped(limit).map(|stamped| stamped.event)
+    }
+
+    /// The same with its number and time.
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Self::recv_timeout).
+    pub fn recv_stamped(&self, limit: Duration) -> Result<Stamped, RecvTimeoutError> {
         let deadline = Deadline::after(limit);
         let mut state = lock(&self.queue.state);
         loop {
@@ -115,7 +137,7 @@ impl Events {
     /// # Errors
     /// `Empty`, and `Disconnected` once the computation has ended and everything was read.
     pub fn try_recv(&self) -> Result<ComputationEvent, TryRecvError> {
-        lock(&self.queue.state).take()
+        lock(&self.queue.state).take().map(|stamped| stamped.event)
     }
 }
 
@@ -132,21 +154,28 @@ impl Iterator for Events {
 pub(super) struct Subscribers {
     capacity: usize,
     /// `None`: the computation has ended.
-    queues: Mutex<Option<Vec<Weak<Queue>>>>,
+    queues: Mutex<Option<Queues>>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    all: Vec<Weak<Queue>>,
+    /// Of the latest event.
+    sequence: u64,
 }
 
 impl Subscribers {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
-            queues: Mutex::new(Some(Vec::new())),
+            queues: Mutex::new(Some(Queues::default())),
         }
     }
 
     pub(super) fn subscribe(&self) -> Events {
         let queue = Arc::new(Queue::default());
         match &mut *lock(&self.queues) {
-            Some(queues) => queues.push(Arc::downgrade(&queue)),
+            Some(queues) => queues.all.push(Arc::downgrade(&queue)),
             None => lock(&queue.state).ended = true,
         }
         Events { queue }
@@ -155,11 +184,17 @@ impl Subscribers {
     pub(super) fn publish(&self, event: ComputationEvent) {
         let mut queues = lock(&self.queues);
         let Some(queues) = &mut *queues else { return };
-        queues.retain(|queue| {
+        queues.sequence += 1;
+        let stamped = Stamped {
+            sequence: queues.sequence,
+            time: SystemTime::now(),
+            event,
+        };
+        queues.all.retain(|queue| {
             let Some(queue) = queue.upgrade() else {
                 return false;
             };
-            lock(&queue.state).put(event.clone(), self.capacity);
+            lock(&queue.state).put(stamped.clone(), self.capacity);
             queue.ready.notify_one();
             true
         });
@@ -169,7 +204,7 @@ impl Subscribers {
         let queues = lock(&self.queues).take();
         for queue in queues
             .into_iter()
-            .flatten()
+            .flat_map(|queues| queues.all)
             .filter_map(|queue| queue.upgrade())
         {
             lock(&queue.state).ended = true;
@@ -186,23 +221,30 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    events: VecDeque<ComputationEvent>,
+    events: VecDeque<Stamped>,
     lost: u64,
+    /// Of the last one that was lost.
+    lost_until: u64,
     ended: bool,
 }
 
 impl QueueState {
-    fn put(&mut self, event: ComputationEvent, capacity: usize) {
+    fn put(&mut self, event: Stamped, capacity: usize) {
         if self.events.len() >= capacity {
-            self.events.pop_front();
+            let lost = self.events.pop_front();
             self.lost += 1;
+            self.lost_until = lost.map_or(self.lost_until, |lost| lost.sequence);
         }
         self.events.push_back(event);
     }
 
-    fn take(&mut self) -> Result<ComputationEvent, TryRecvError> {
+    fn take(&mut self) -> Result<Stamped, TryRecvError> {
         if self.lost > 0 {
-            return Ok(ComputationEvent::Lagged(std::mem::take(&mut self.lost)));
+            return Ok(Stamped {
+                sequence: self.lost_until,
+                time: SystemTime::now(),
+                event: ComputationEvent::Lagged(std::mem::take(&mut self.lost)),
+            });
         }
         self.events.pop_front().ok_or(if self.ended {
             TryRecvError::Disconnected
@@ -252,6 +294,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_rise_by_one_for_all_and_show_what_was_lost() {
+        let subscribers = Subscribers::new(3);
+        resumed(&subscribers, 2);
+        let slow = subscribers.subscribe();
+        resumed(&subscribers, 4);
+        let late = subscribers.subscribe();
+        resumed(&subscribers, 1);
+        let numbers = |events: &Events| {
+            let next = || events.recv_stamped(Duration::ZERO).ok();
+            std::iter::from_fn(next)
+                .map(|stamped| stamped.sequence)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&late), [7]);
+        // 3 and 4 were lost.
+        assert_eq!(numbers(&slow), [4, 5, 6, 7]);
+    }
+
+    #[test]
     fn what_came_before_the_end_can_still_be_read() {
         let subscribers = Arc::new(Subscribers::new(8));
         let events = subscribers.subscribe();
@@ -272,7 +333,12 @@ mod tests {
         drop(subscribers.subscribe());
         let kept = subscribers.subscribe();
         resumed(&subscribers, 1);
-        assert_eq!(lock(&subscribers.queues).as_ref().map(Vec::len), Some(1));
+        assert_eq!(
+            lock(&subscribers.queues)
+                .as_ref()
+                .map(|queues| queues.all.len()),
+            Some(1)
+        );
         assert!(kept.try_recv().is_ok());
     }
 }

@@ -29,7 +29,7 @@ pub use computation::Computation;
 pub use config::ComputationConfig;
 pub use dmtcp_proto::{Event, Interval, Survivors};
 pub use error::ServerError;
-pub use events::{ComputationEvent, Events};
+pub use events::{ComputationEvent, Events, Stamped};
 pub use processes::NotKilled;
 pub use rounds::Sealed;
 pub use sealing::{SealError, SealRound, SealedSet, Sealer};
