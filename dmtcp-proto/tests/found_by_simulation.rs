@@ -1,4 +1,5 @@
-//! What the simulation (`sim/`) found in the coordinator, each as small as it can be.
+//! What the simulation (`sim/`), and reading the coordinator for it, found, each as small as it
+//! can be.
 
 mod support;
 
