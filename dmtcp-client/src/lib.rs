@@ -11,7 +11,8 @@
 //! ```
 //!
 //! - To run a computation that survives a kill: [`attempt`].
-//! - To be the coordinator: [`server`]. To speak to one: [`coordinator`].
+//! - To be the coordinator: [`server`]. To speak to one: [`coordinator`]. To keep what it checkpoints:
+//!   [`foreign`].
 //! - To be checkpointed without DMTCP: [`native`].
 //! - To see who holds the others up: [`watch`].
 //! - To look at what was kept: [`set`] and [`image`]; whether it can be restored here: [`host`].
@@ -29,6 +30,7 @@ mod checksum;
 pub mod coordinator;
 mod deadline;
 mod durable;
+pub mod foreign;
 pub mod host;
 mod id_json;
 mod identity;

@@ -27,14 +27,48 @@ pub struct CheckpointReport {
     pub evidence: Evidence,
 }
 
+/// Who needs to know more of a checkpoint than its outcome.
+pub(crate) trait Onlooker {
+    /// All workers run, and the checkpoint is asked for next; `None` where the coordinator tells no
+    /// list. Gives the deadline of all that follows, or `None` if nothing shall be asked for.
+    fn asks(&mut self, workers: Option<&[WorkerInfo]>) -> Option<Deadline>;
+
+    /// It was refused, and is asked for again when all workers run.
+    fn refused(&mut self);
+
+    /// One more list was seen.
+    fn sees(&mut self, watch: &RoundWatch);
+
+    /// Whether anybody still waits for the end.
+    fn is_there(&self) -> bool;
+}
+
+/// The caller waits, and needs to know no more.
+struct Nobody(Deadline);
+
+impl Onlooker for Nobody {
+    fn asks(&mut self, _: Option<&[WorkerInfo]>) -> Option<Deadline> {
+        Some(self.0)
+    }
+
+    fn refused(&mut self) {}
+
+    fn sees(&mut self, _: &RoundWatch) {}
+
+    fn is_there(&self) -> bool {
+        true
+    }
+}
+
 /// Those that a checkpoint is about to stop.
-enum Before {
+pub(crate) enum Before {
     Listed(Vec<WorkerInfo>),
     /// The coordinator tells no list.
     Counted(u32),
 }
 
-/// How the end of a checkpoint is known. Neither says that the images are whole and on disk.
+/// How the end of a checkpoint is known. Neither says that the images are whole and on disk:
+/// [`ForeignSets`](crate::foreign::ForeignSets) does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Evidence {
@@ -46,6 +80,15 @@ pub enum Evidence {
         /// How many worker lists, or where there are none (2.4) status requests, this rests on.
         lists: u32,
     },
+}
+
+impl Before {
+    pub(crate) fn listed(&self) -> Option<&[WorkerInfo]> {
+        match self {
+            Self::Listed(workers) => Some(workers),
+            Self::Counted(_) => None,
+        }
+    }
 }
 
 impl Coordinator {
@@ -73,6 +116,15 @@ impl Coordinator {
     /// will be no complete set. [`Error::FewerPeers`], 2.4 only: there may be none. [`Error::Command`]: refused until `limit` was over, or no workers.
     pub fn checkpoint(&self, limit: Duration) -> Result<CheckpointReport, Error> {
         let deadline = Deadline::after(limit);
+        self.checkpoint_with(deadline, &mut Nobody(deadline))
+    }
+
+    /// The same; the deadline is that for asking, what follows has the onlooker's.
+    pub(crate) fn checkpoint_with(
+        &self,
+        deadline: Deadline,
+        onlooker: &mut dyn Onlooker,
+    ) -> Result<CheckpointReport, Error> {
         let mut refusal = None;
         loop {
             let before = match self.wait_until_running(deadline) {
@@ -80,15 +132,19 @@ impl Coordinator {
                 Err(error) if deadline.has_passed() => return Err(refusal.unwrap_or(error)),
                 Err(error) => return Err(error),
             };
+            let Some(end) = onlooker.asks(before.listed()) else {
+                return Err(self.unasked(deadline, before));
+            };
             let outcome = match before {
-                Before::Counted(peers) => self.ask_and_count(deadline, peers),
+                Before::Counted(peers) => self.ask_and_count(end, peers),
                 Before::Listed(workers) => {
                     let mut watch = RoundWatch::new(Ending::Resume, workers);
-                    self.ask_and_watch(deadline, &mut watch)
+                    self.ask_and_watch(end, &mut watch, onlooker)
                 }
             };
             match outcome {
                 Err(error) if is_refusal(&error) => {
+                    onlooker.refused();
                     refusal = Some(error);
                     deadline.pause(RETRY);
                 }
@@ -112,6 +168,15 @@ impl Coordinator {
     /// [`Error::RefusedButArmed`].
     pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<CheckpointReport, Error> {
         let deadline = Deadline::after(limit);
+        self.checkpoint_and_kill_with(deadline, &mut Nobody(deadline))
+    }
+
+    /// The same; the deadline is that for asking, what follows has the onlooker's.
+    pub(crate) fn checkpoint_and_kill_with(
+        &self,
+        deadline: Deadline,
+        onlooker: &mut dyn Onlooker,
+    ) -> Result<CheckpointReport, Error> {
         let mut armed = false;
         loop {
             let before = match self.wait_until_running(deadline) {
@@ -120,20 +185,26 @@ impl Coordinator {
                 }
                 outcome => outcome?,
             };
+            let Some(end) = onlooker.asks(before.listed()) else {
+                return Err(match armed {
+                    true => Error::RefusedButArmed { addr: self.addr },
+                    false => self.unasked(deadline, before),
+                });
+            };
             let command = Command::Checkpoint(AfterCheckpoint::KillWorkers);
-            let mut call = Call::new(self.addr, self.dialect, command, deadline);
+            let mut call = Call::new(self.addr, self.dialect, command, end);
             match call.finish() {
                 Ok(Reply::Started { peers }) => {
                     return match before {
-                        Before::Counted(_) => self.count_until_gone(deadline),
+                        Before::Counted(_) => self.count_until_gone(end),
                         Before::Listed(workers) => {
                             let mut watch = RoundWatch::new(Ending::Exit, workers);
-                            self.observe(deadline, peers, &mut watch)
+                            self.observe(end, peers, &mut watch, onlooker)
                         }
                     };
                 }
                 Ok(Reply::Checkpointed(done)) => {
-                    self.wait_until_gone(deadline)?;
+                    self.wait_until_gone(end)?;
                     return Ok(CheckpointReport {
                         peers: done.peers,
                         evidence: Evidence::CoordinatorReply,
@@ -143,6 +214,7 @@ impl Coordinator {
                 Err(error) if is_refusal(&error) => {
                     // This library's coordinator, the one that names its computation, forgets it.
                     armed = call.computation().is_none();
+                    onlooker.refused();
                     deadline.pause(RETRY);
                 }
                 Err(Error::TimedOut { .. }) if armed => {
@@ -154,7 +226,7 @@ impl Coordinator {
                         Before::Counted(_) => Vec::new(),
                     };
                     let watch = RoundWatch::new(Ending::Exit, workers);
-                    return Err(self.out_of_time(deadline, &watch));
+                    return Err(self.out_of_time(end, &watch));
                 }
                 Err(error) => return Err(error),
             }
@@ -182,7 +254,7 @@ impl Coordinator {
     }
 
     /// The workers, once there are some and all of them run.
-    fn wait_until_running(&self, deadline: Deadline) -> Result<Before, Error> {
+    pub(crate) fn wait_until_running(&self, deadline: Deadline) -> Result<Before, Error> {
         let start_grace = deadline.at_most(START_GRACE);
         let mut known = None;
         loop {
@@ -237,11 +309,27 @@ impl Coordinator {
         }
     }
 
+    /// The onlooker did not want it any more.
+    fn unasked(&self, deadline: Deadline, before: Before) -> Error {
+        Error::CheckpointTimedOut {
+            addr: self.addr,
+            limit: deadline.limit(),
+            begun: false,
+            workers: match before {
+                Before::Listed(workers) => workers,
+                Before::Counted(_) => Vec::new(),
+            },
+            // They all run.
+            stall: None,
+        }
+    }
+
     /// Asks for a checkpoint with its answer at the end, and watches the workers meanwhile.
     fn ask_and_watch(
         &self,
         deadline: Deadline,
         watch: &mut RoundWatch,
+        onlooker: &mut dyn Onlooker,
     ) -> Result<CheckpointReport, Error> {
         let blocking = self.quirks().map(|quirks| quirks.blocking);
         let command = Command::Checkpoint(match blocking {
@@ -265,9 +353,11 @@ impl Coordinator {
             };
             match advanced {
                 None => {}
-                Some(Ok(Reply::Checkpointed(done))) => return self.confirm(deadline, done, watch),
+                Some(Ok(Reply::Checkpointed(done))) => {
+                    return self.confirm(deadline, done, watch, onlooker);
+                }
                 Some(Ok(Reply::Started { peers })) => {
-                    return self.observe(deadline, peers, watch);
+                    return self.observe(deadline, peers, watch, onlooker);
                 }
                 Some(Ok(_)) => return Err(self.wrong_reply()),
                 Some(Err(error)) => {
@@ -279,7 +369,7 @@ impl Coordinator {
                     return Err(error);
                 }
             }
-            if deadline.has_passed() {
+            if deadline.has_passed() || !onlooker.is_there() {
                 return Err(self.out_of_time(deadline, watch));
             }
             match seen.take() {
@@ -294,7 +384,9 @@ impl Coordinator {
                     if let Ok((workers, computation)) = listed {
                         // This library's coordinator, the one that names it, always answers.
                         let answers_always = computation.is_some();
-                        seen = overrules(watch.see(workers), answers_always)
+                        let progress = watch.see(workers);
+                        onlooker.sees(watch);
+                        seen = overrules(progress, answers_always)
                             .map(|progress| (progress, deadline.at_most(ANSWER_GRACE)));
                     }
                 }
@@ -308,6 +400,7 @@ impl Coordinator {
         deadline: Deadline,
         done: Checkpointed,
         watch: &mut RoundWatch,
+        onlooker: &mut dyn Onlooker,
     ) -> Result<CheckpointReport, Error> {
         let stopped = u32::try_from(watch.stopped()).unwrap_or(u32::MAX);
         let entered = u32::try_from(watch.entered()).unwrap_or(u32::MAX);
@@ -317,6 +410,7 @@ impl Coordinator {
             let listed = self.listed_or_gone(deadline)?;
             let workers = listed.unwrap_or_default();
             watch.see(workers);
+            onlooker.sees(watch);
             if let Some(worker) = watch.missing() {
                 return Err(self.lost(worker.clone()));
             }
@@ -333,18 +427,25 @@ impl Coordinator {
         deadline: Deadline,
         peers: u32,
         watch: &mut RoundWatch,
+        onlooker: &mut dyn Onlooker,
     ) -> Result<CheckpointReport, Error> {
         let begun = Deadline::after(deadline.limit());
         loop {
             let workers = match self.listed_or_gone(deadline) {
                 Ok(workers) => workers,
+                // Somebody else's connection blocks it; the round goes on all the same.
+                Err(Error::TimedOut { .. }) if !deadline.has_passed() && onlooker.is_there() => {
+                    continue;
+                }
                 Err(error) if !deadline.has_passed() => return Err(error),
                 Err(_) => None,
             };
-            if deadline.has_passed() {
+            if deadline.has_passed() || !onlooker.is_there() {
                 return Err(self.out_of_time(deadline, watch));
             }
-            match watch.see(workers.unwrap_or_default()) {
+            let progress = watch.see(workers.unwrap_or_default());
+            onlooker.sees(watch);
+            match progress {
                 Progress::Waiting => deadline.pause(pace(begun.elapsed(), watch)),
                 progress => return self.verdict(progress, peers, watch),
             }

@@ -13,9 +13,11 @@ mod round_watch;
 mod watching;
 
 pub use address::find as find_address;
+pub(crate) use checkpoint::Onlooker;
 pub use checkpoint::{CheckpointReport, Evidence};
 pub use detect::{DetectError, DetectOptions, Detected, DialectCache, How, detect};
 pub use error::Error;
+pub(crate) use round_watch::RoundWatch;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

@@ -36,7 +36,7 @@ pub(super) enum Progress {
 
 /// One round, seen from outside.
 #[derive(Debug)]
-pub(super) struct RoundWatch {
+pub(crate) struct RoundWatch {
     ending: Ending,
     /// By number in the list, which no later worker gets.
     members: BTreeMap<u64, Member>,
@@ -108,6 +108,13 @@ impl RoundWatch {
         self.members.values().filter(|m| m.stopped).count()
     }
 
+    /// Every worker that may be part of the round, as it was last seen, and whether it has been seen
+    /// stopped, so that it is.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&WorkerInfo, bool)> {
+        let members = self.members.values();
+        members.map(|member| (&member.last, member.stopped))
+    }
+
     /// A worker of the round that is no longer listed.
     pub(super) fn missing(&self) -> Option<&WorkerInfo> {
         self.members
@@ -127,7 +134,7 @@ impl RoundWatch {
     }
 
     /// The latest list.
-    pub(super) fn listed(&self) -> &[WorkerInfo] {
+    pub(crate) fn listed(&self) -> &[WorkerInfo] {
         &self.listed
     }
 

@@ -60,8 +60,9 @@ pub struct Manifest {
 #[non_exhaustive]
 pub struct Phase {
     /// What was done. Up to the barrier of this name, if it is one (`DMT:…`); then `report`: until
-    /// sealing began; `settle`: until nobody wrote the images; `check`: they were linked, read
-    /// and synced.
+    /// sealing began. Under a foreign coordinator `wait`: until it could be asked for; `round`:
+    /// until it was over; `find`: until all images were found. At last `settle`: until nobody wrote
+    /// the images; `check`: they were linked, read and synced.
     pub name: String,
     /// How long it took, in milliseconds.
     pub ms: u64,

@@ -70,3 +70,4 @@ pub use request::{ImageReport, SealRequest};
 pub use retain::{KeptSet, RemovedSet, Retained};
 pub use retention::{KeepReason, RemoveReason, RetentionPolicy};
 pub use store::{Listing, Newest, SetStore, list};
+pub(crate) use writers::is_written;

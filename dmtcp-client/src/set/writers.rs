@@ -72,6 +72,16 @@ pub(super) fn scan(wanted: &[Wanted]) -> io::Result<Scan> {
     Ok(scan)
 }
 
+/// Whether one of these files, by device and inode and by name, is seen open for writing.
+pub(crate) fn is_written<'a>(files: impl Iterator<Item = ((u64, u64), &'a Path)>) -> bool {
+    let wanted = files.map(|((device, inode), path)| Wanted {
+        id: FileId { device, inode },
+        name: path.file_name().unwrap_or_default().to_owned(),
+    });
+    let wanted: Vec<_> = wanted.collect();
+    !wanted.is_empty() && scan(&wanted).is_ok_and(|scan| !scan.writers.is_empty())
+}
+
 fn look_into(process: &Path, pid: u32, wanted: &[Wanted], scan: &mut Scan) -> io::Result<()> {
     for entry in fs::read_dir(process.join("fd"))? {
         let fd = entry?.path();

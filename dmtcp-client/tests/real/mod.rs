@@ -64,6 +64,7 @@ pub(crate) struct Stage {
     /// The stock coordinator; `None`: it is somebody else's.
     coordinator: Option<Group>,
     programs: Vec<Group>,
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 impl Stage {
@@ -91,6 +92,7 @@ impl Stage {
             port,
             coordinator: Some(coordinator),
             programs: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -102,6 +104,7 @@ impl Stage {
             port,
             coordinator: None,
             programs: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -123,10 +126,32 @@ impl Stage {
                 .arg(self.dir.path())
                 .args(options)
                 .args(program)
+                .envs(self.variables.iter().copied())
                 .current_dir(self.dir.path()),
         );
         self.programs.push(group);
         self.programs.len() - 1
+    }
+
+    /// Programs that are launched from now on have this in their environment.
+    #[allow(dead_code, reason = "not every test crate needs it")]
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: &'static str) {
+        self.variables.push((name, value));
+    }
+
+    /// Restarts these images; does not wait for them.
+    #[allow(dead_code, reason = "not every test crate needs it")]
+    pub(crate) fn restart(&mut self, images: &[&Path]) {
+        let port = self.port.to_string();
+        let mut command = tool(self.installation.tools.restart(), self.dir.path());
+        command.args(["-h", "127.0.0.1", "-p", &port, "-j"]);
+        // 2.x would find another layout than it saved.
+        command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
+        if self.installation.quirks.restart_refuses_root {
+            command.arg("--run-as-root");
+        }
+        command.args(images).current_dir(self.dir.path());
+        self.programs.push(Group::spawn(&mut command));
     }
 
     pub(crate) fn pid(&self, program: usize) -> i32 {
