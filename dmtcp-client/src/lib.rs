@@ -15,6 +15,7 @@
 //!   [`foreign`].
 //! - To be checkpointed without DMTCP: [`native`].
 //! - To see who holds the others up: [`watch`].
+//! - To run parts of a computation on other hosts: [`remote`].
 //! - To look at what was kept: [`set`] and [`image`]; whether it can be restored here: [`host`].
 //!
 //! The protocol itself is in `dmtcp-proto`. Every call that waits has a deadline, or says that
@@ -40,6 +41,7 @@ mod launch;
 pub mod native;
 mod os_text;
 pub mod process;
+pub mod remote;
 mod restart;
 #[cfg(test)]
 #[path = "../tests/sample_images/mod.rs"]

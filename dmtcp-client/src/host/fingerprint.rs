@@ -44,6 +44,27 @@ impl HostFingerprint {
         THIS.get_or_init(Self::read).clone()
     }
 
+    /// Of another host, from what a shell there can tell: `uname -n`, `-m` and `-r`,
+    /// `getconf GNU_LIBC_VERSION`, the line of flags, and those of the kernel's areas.
+    pub(crate) fn from_texts(
+        name: OsString,
+        machine: &str,
+        kernel: String,
+        glibc: &str,
+        cpu: &str,
+        maps: &str,
+    ) -> Self {
+        let glibc = glibc.strip_prefix("glibc ").map(str::trim);
+        Self {
+            name,
+            architecture: architecture(machine).to_owned(),
+            kernel,
+            glibc: glibc.filter(|text| !text.is_empty()).map(str::to_owned),
+            cpu_flags: cpu_flags(cpu),
+            vdso: Vdso::sizes(maps),
+        }
+    }
+
     fn read() -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -56,6 +77,16 @@ impl HostFingerprint {
             cpu_flags: cpu_flags(&cpu),
             vdso: Vdso::read(&maps),
         }
+    }
+}
+
+/// As Rust names what the kernel calls `machine`.
+fn architecture(machine: &str) -> &str {
+    match machine {
+        "i386" | "i486" | "i586" | "i686" => "x86",
+        "ppc64le" | "ppc64" => "powerpc64",
+        arm if arm.starts_with("armv") => "arm",
+        same => same,
     }
 }
 

@@ -27,12 +27,21 @@ pub struct Vdso {
 impl Vdso {
     pub(super) fn read(maps: &str) -> Option<Self> {
         let (start, vdso) = area(maps, "[vdso]")?;
+        Some(Self {
+            functions: functions(start, vdso).unwrap_or_default(),
+            ..Self::sizes(maps)?
+        })
+    }
+
+    /// Without the functions, which only a process of the host itself can read.
+    pub(super) fn sizes(maps: &str) -> Option<Self> {
+        let (_, vdso) = area(maps, "[vdso]")?;
         let size = |name| area(maps, name).map_or(0, |(_, size)| size);
         Some(Self {
             vdso,
             vvar: size("[vvar]"),
             vvar_vclock: size("[vvar_vclock]"),
-            functions: functions(start, vdso).unwrap_or_default(),
+            functions: BTreeMap::new(),
         })
     }
 }

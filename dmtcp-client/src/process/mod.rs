@@ -20,7 +20,7 @@ mod stat;
 mod stream;
 mod tcp_owner;
 
-pub(crate) use capture::capture;
+pub(crate) use capture::{capture, capture_both};
 pub use child::Child;
 pub use computation_tmp::ComputationTmp;
 pub use descriptors::{inherited_descriptors, passed_on_descriptors};
