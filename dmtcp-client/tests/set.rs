@@ -8,6 +8,7 @@ use dmtcp_client::set::{self, CheckpointSet, ImageKind, SealError, SetError, Set
 use dmtcp_proto::UniquePid;
 use sample_images::{computation, name, process, v4};
 use state::{LONG, SHORT, State, flip, nobody_starts, request};
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -333,7 +334,30 @@ fn what_is_not_of_the_round_is_refused() {
 
     let mut missing = good.clone();
     missing.path = state.raw.join("missing.dmtcp");
-    assert!(matches!(sealed(vec![missing]), SealError::NoImage { .. }));
+    missing.host = OsString::new();
+    assert!(matches!(
+        sealed(vec![missing.clone()]),
+        SealError::NoImage { .. }
+    ));
+
+    // A directory that is not shared looks so.
+    let mut of_node2 = missing.clone();
+    of_node2.host = "node2".into();
+    of_node2.path = "/no/such/directory/ckpt_1.dmtcp".into();
+    let mut of_node3 = of_node2.clone();
+    of_node3.host = "node3".into();
+    of_node3.path = "/no/such/directory/ckpt_2.dmtcp.temp".into();
+    let error = sealed(vec![of_node3, good.clone(), of_node2]);
+    assert!(
+        matches!(&error, SealError::NotVisible { hosts, .. } if hosts[..] == ["node2", "node3"]),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("of node2, node3 cannot be seen here"),
+        "{error}"
+    );
 
     let mut relative = good.clone();
     relative.path = "ckpt.dmtcp".into();

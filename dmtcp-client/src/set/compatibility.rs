@@ -7,7 +7,7 @@
 use super::checkpoint_set::CheckpointSet;
 use super::manifest::ImageKind;
 use crate::host::{HostFingerprint, Vdso};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 /// Something in which a host is not like the one that a set's processes ran on.
@@ -112,7 +112,24 @@ impl CheckpointSet {
     ///
     /// All fatal differences to the first host of the set that has any.
     pub fn compatible_with(&self, host: &HostFingerprint) -> Result<(), Incompatibility> {
+        self.part_compatible_with(host, |_| true)
+    }
+
+    /// Whether `host` can restore those processes of the set that ran on hosts of these names, as
+    /// far as is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`compatible_with`](Self::compatible_with).
+    pub fn part_compatible_with(
+        &self,
+        host: &HostFingerprint,
+        ran_on: impl Fn(&OsStr) -> bool,
+    ) -> Result<(), Incompatibility> {
         for (made_on, mut differences) in self.differences(host) {
+            if !ran_on(&made_on.name) {
+                continue;
+            }
             differences.retain(Difference::is_fatal);
             if !differences.is_empty() {
                 return Err(Incompatibility {

@@ -4,6 +4,7 @@ use super::compatibility::Incompatibility;
 use crate::durable;
 use crate::image::ImageError;
 use dmtcp_proto::UniquePid;
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,6 +91,21 @@ pub enum SetError {
     /// The set is as it was, and this host cannot restore it.
     #[error(transparent)]
     Incompatible(Box<Incompatibility>),
+    /// The set is as it was, and the DMTCP here is of another release than the one that wrote it.
+    #[error(
+        "set {sequence} was written by DMTCP {set}, and {} is {found}: use the programs of {set}",
+        tools.display()
+    )]
+    OtherRelease {
+        /// The set.
+        sequence: u64,
+        /// The release that wrote it, as it named itself.
+        set: String,
+        /// The one here.
+        found: String,
+        /// Where that is.
+        tools: PathBuf,
+    },
 }
 
 impl From<Incompatibility> for SetError {
@@ -133,6 +149,18 @@ pub enum SealError {
     #[error("image {} does not exist", path.display())]
     NoImage {
         /// Where it should be.
+        path: PathBuf,
+    },
+    /// Images of other hosts are not there as seen from here.
+    #[error(
+        "{} of {} cannot be seen here: the directory of the images must be shared by all hosts \
+         under the same path",
+        path.display(), hosts_text(.hosts)
+    )]
+    NotVisible {
+        /// The hosts, as their workers report them.
+        hosts: Vec<OsString>,
+        /// The first of these images.
         path: PathBuf,
     },
     /// The deadline passed before all images were complete.
@@ -202,6 +230,11 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
     },
+}
+
+fn hosts_text(hosts: &[OsString]) -> String {
+    let names: Vec<_> = hosts.iter().map(|host| host.to_string_lossy()).collect();
+    names.join(", ")
 }
 
 impl From<durable::Failed> for SetError {

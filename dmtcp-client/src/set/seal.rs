@@ -296,10 +296,15 @@ fn check_until_stable(
             Err(error) => error,
         };
         let left = request.deadline.saturating_duration_since(Instant::now());
-        if settled.unseen == 0 || left.is_zero() {
+        let pause = match settled {
+            Settled { far: true, .. } => FAR_WRITER_PAUSE,
+            Settled { unseen: 0, .. } => return Err(error),
+            _ => UNSEEN_WRITER_PAUSE,
+        };
+        if left.is_zero() {
             return Err(error);
         }
-        thread::sleep(UNSEEN_WRITER_PAUSE.min(left));
+        thread::sleep(pause.min(left));
         if same_content(&before, &look_at(inside)?) {
             return Err(error);
         }
@@ -377,3 +382,5 @@ fn millis(duration: Duration) -> u64 {
 
 /// Longer than any pause of a compressor at work.
 const UNSEEN_WRITER_PAUSE: Duration = Duration::from_millis(200);
+/// The same on another host, whose writes a network file system shows in its own time.
+const FAR_WRITER_PAUSE: Duration = Duration::from_secs(3);

@@ -8,7 +8,9 @@ use super::error::SealError;
 use super::request::{ImageReport, SealRequest};
 use super::writers::{self, FileId, Scan, Wanted};
 use crate::durable;
+use crate::identity;
 use crate::image::{self, ImageError};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
@@ -26,12 +28,19 @@ pub(super) struct Settled<'a> {
     pub(super) id: FileId,
     /// Processes that may not be looked into when it was judged.
     pub(super) unseen: usize,
+    /// It was written on another host, whose processes cannot be seen.
+    pub(super) far: bool,
 }
 
 /// Waits for all images of the round, or until its deadline.
 pub(super) fn settle(request: &SealRequest) -> Result<Vec<Settled<'_>>, SealError> {
     let begun = Instant::now();
-    let mut waiting: Vec<_> = request.images.iter().map(Awaited::new).collect();
+    let this = identity::host_name().unwrap_or_default();
+    let awaited = request
+        .images
+        .iter()
+        .map(|report| Awaited::new(report, &this));
+    let mut waiting: Vec<_> = awaited.collect();
     let mut settled = Vec::with_capacity(waiting.len());
     let mut pause = FIRST_PAUSE;
     loop {
@@ -41,6 +50,10 @@ pub(super) fn settle(request: &SealRequest) -> Result<Vec<Settled<'_>>, SealErro
             return Ok(settled);
         };
         let now = Instant::now();
+        // What another host has just made may take a network file system some seconds to show.
+        if now >= request.deadline || begun.elapsed() > VISIBLE_LIMIT {
+            check_visible(&waiting)?;
+        }
         if now >= request.deadline {
             return Err(SealError::TimedOut {
                 limit: request.deadline.saturating_duration_since(begun),
@@ -58,21 +71,26 @@ struct Awaited<'a> {
     path: PathBuf,
     /// Reported under the name of a file that is being written: somebody else renames it.
     forked: bool,
+    /// Written on another host.
+    far: bool,
 }
 
 impl<'a> Awaited<'a> {
-    fn new(report: &'a ImageReport) -> Self {
+    fn new(report: &'a ImageReport, this: &OsStr) -> Self {
+        let far = !report.host.is_empty() && report.host != this;
         let bytes = report.path.as_os_str().as_bytes();
         match bytes.strip_suffix(durable::TEMP_SUFFIX.as_bytes()) {
             Some(name) => Self {
                 report,
                 path: PathBuf::from(OsStr::from_bytes(name)),
                 forked: true,
+                far,
             },
             None => Self {
                 report,
                 path: report.path.clone(),
                 forked: false,
+                far,
             },
         }
     }
@@ -86,7 +104,8 @@ impl<'a> Awaited<'a> {
                 what: "is not a regular file".to_owned(),
             })),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if self.forked || durable::temp_name(&self.path).exists() {
+                // What is not there of another host is told with all hosts of which that is so.
+                if self.far || self.forked || durable::temp_name(&self.path).exists() {
                     Ok(None)
                 } else {
                     Err(SealError::NoImage {
@@ -98,6 +117,14 @@ impl<'a> Awaited<'a> {
         }
     }
 
+    /// Whether nothing of it can be seen, and it was written on another host.
+    fn is_out_of_sight(&self) -> bool {
+        let folder = durable::parent_of(&self.path);
+        let is_made =
+            || self.path.symlink_metadata().is_ok() || durable::temp_name(&self.path).exists();
+        self.far && !(is_made() || (self.forked && folder.exists()))
+    }
+
     /// Whether the final name still holds the image of an earlier round, to be replaced.
     fn is_of_earlier_round(&self, request: &SealRequest) -> bool {
         self.forked
@@ -106,6 +133,18 @@ impl<'a> Awaited<'a> {
                     && header.computation.generation < request.computation.generation
             })
     }
+}
+
+fn check_visible(waiting: &[Awaited<'_>]) -> Result<(), SealError> {
+    let missing = || waiting.iter().filter(|image| image.is_out_of_sight());
+    let Some(first) = missing().next() else {
+        return Ok(());
+    };
+    let hosts: BTreeSet<_> = missing().map(|image| image.report.host.clone()).collect();
+    Err(SealError::NotVisible {
+        hosts: hosts.into_iter().collect(),
+        path: first.path.clone(),
+    })
 }
 
 /// Moves what has settled; says what is waited for, or `None` if nothing is.
@@ -127,6 +166,7 @@ fn look<'a>(
     let mut what = None;
     for (image, id) in std::mem::take(waiting).into_iter().zip(found) {
         let reason = match id {
+            None if image.is_out_of_sight() => Some("is not there yet".to_owned()),
             None => Some("has not been renamed to its final name".to_owned()),
             Some(id) => match scan.writers.iter().find(|writer| writer.id == id) {
                 Some(writer) => Some(format!(
@@ -144,6 +184,7 @@ fn look<'a>(
                         path: image.path,
                         id,
                         unseen: scan.unseen,
+                        far: image.far,
                     });
                     continue;
                 }
@@ -169,5 +210,6 @@ fn file_name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
 
+const VISIBLE_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
