@@ -137,6 +137,22 @@ fn a_process_that_ends_before_it_answers_is_not_part_of_the_checkpoint() {
     });
 }
 
+/// A host that is cut off has not acknowledged the order, and its process goes on.
+#[test]
+fn a_process_that_vanishes_before_it_answers_fails_the_checkpoint() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 3);
+        let id = checkpoint(&mut world);
+        let vanished = workers.pop().unwrap();
+        world.vanish(vanished.conn);
+        assert!(matches!(
+            world.reply(id),
+            Some(Err(CommandError::CheckpointFailed { .. }))
+        ));
+        assert!(matches!(failed(&world), Some(RoundError::PeerLost(_))));
+    });
+}
+
 #[test]
 fn a_round_whose_only_worker_ends_is_answered() {
     for_each_dialect(|dialect| {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use dmtcp_proto::{CoordinatorConfig, Interval};
@@ -27,6 +28,11 @@ pub struct ComputationConfig {
     /// The most bytes that may wait for a peer that does not read, before it is cut off.
     /// Default: 4 MiB. One message may go beyond, so that a large one can be sent at all.
     pub max_queued: usize,
+    /// How long a peer may be silent whose host does not even acknowledge what it is sent: it has
+    /// vanished, or is cut off. Then the connection is given up and the peer is lost, in a round as
+    /// outside of one. A host that comes back earlier has lost nothing. At least four seconds.
+    /// Default: two minutes.
+    pub silence_limit: Duration,
     /// The most events that wait for a receiver that does not read. Default: 1024.
     pub max_events: usize,
 }
@@ -39,6 +45,7 @@ impl Default for ComputationConfig {
             coordinator: CoordinatorConfig::default(),
             sealer: None,
             max_queued: 4 << 20,
+            silence_limit: Duration::from_secs(120),
             max_events: 1024,
         }
     }
@@ -90,6 +97,15 @@ impl ComputationConfig {
         Self { max_queued, ..self }
     }
 
+    /// The same with this limit on the silence of a peer's host.
+    #[must_use]
+    pub fn silence_limit(self, silence_limit: Duration) -> Self {
+        Self {
+            silence_limit,
+            ..self
+        }
+    }
+
     /// The same with this limit on events that wait for one receiver.
     #[must_use]
     pub fn max_events(self, max_events: usize) -> Self {
@@ -105,6 +121,7 @@ impl fmt::Debug for ComputationConfig {
             .field("coordinator", &self.coordinator)
             .field("sealer", &self.sealer.is_some())
             .field("max_queued", &self.max_queued)
+            .field("silence_limit", &self.silence_limit)
             .field("max_events", &self.max_events)
             .finish()
     }

@@ -26,6 +26,8 @@ pub(super) struct Connection {
     /// Something was sent, so that closing must not take it back.
     sent: bool,
     state: State,
+    /// Its host stopped answering.
+    vanished: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +69,16 @@ impl Connection {
         peer: SocketAddr,
         registry: &Registry,
         token: Token,
+        silence_limit: Duration,
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_keepalive(&keepalive())?;
+        let limit = silence_limit.clamp(LEAST_SILENCE, LONGEST_SILENCE);
+        socket.set_tcp_keepalive(&keepalive(limit))?;
+        // While something is not acknowledged nothing is probed, and the system sends it again for
+        // a quarter of an hour.
+        socket.set_tcp_user_timeout(Some(limit))?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             stream,
@@ -81,6 +88,7 @@ impl Connection {
             queued: 0,
             sent: false,
             state: State::Open,
+            vanished: false,
         })
     }
 
@@ -102,6 +110,22 @@ impl Connection {
         self.outbound.is_empty()
     }
 
+    /// Whether it was lost without any sign of the peer's end.
+    pub(super) fn has_vanished(&self) -> bool {
+        self.vanished
+    }
+
+    /// The system tells it once, to whoever reads or writes first.
+    fn note(&mut self, error: &io::Error) {
+        self.vanished |= matches!(
+            error.kind(),
+            io::ErrorKind::TimedOut
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+        );
+    }
+
     pub(super) fn push(&mut self, bytes: Bytes) {
         if self.state == State::Open && !bytes.is_empty() {
             self.queued += bytes.len();
@@ -116,7 +140,10 @@ impl Connection {
                 Ok(len) => return Read::Bytes(len),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Blocked,
-                Err(_) => return Read::Lost,
+                Err(error) => {
+                    self.note(&error);
+                    return Read::Lost;
+                }
             }
         }
     }
@@ -128,7 +155,8 @@ impl Connection {
                 Ok(len) => self.advance(len),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flush::Blocked,
-                Err(_) => {
+                Err(error) => {
+                    self.note(&error);
                     self.outbound.clear();
                     self.queued = 0;
                     if self.state == State::Open {
@@ -198,10 +226,15 @@ impl Connection {
     }
 }
 
-/// A peer whose host has vanished is noticed within two minutes.
-fn keepalive() -> TcpKeepalive {
+/// A peer whose host has vanished is noticed within this time, also if nothing is sent to it.
+fn keepalive(limit: Duration) -> TcpKeepalive {
     TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(15))
+        .with_time(limit / 2)
+        .with_interval((limit / 8).max(Duration::from_secs(1)))
         .with_retries(4)
 }
+
+/// The system counts in whole seconds.
+const LEAST_SILENCE: Duration = Duration::from_secs(4);
+/// The most that the system takes for the pause between two probes is some hours.
+const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);

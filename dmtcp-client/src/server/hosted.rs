@@ -31,6 +31,7 @@ pub(super) struct Setup {
     pub(super) sealing: Option<SealThread>,
     pub(super) max_queued: usize,
     pub(super) access: Access,
+    pub(super) silence_limit: Duration,
     /// Name of this host.
     pub(super) host: String,
 }
@@ -60,6 +61,7 @@ pub(super) struct Hosted {
     listener: Option<Listener>,
     access: Access,
     sealer_at_work: bool,
+    silence_limit: Duration,
     /// Of those who wait for the end.
     lifelines: Vec<Lifeline>,
     /// What the loop has noted as the next timeout; the loop's own.
@@ -75,6 +77,7 @@ impl Hosted {
             key: setup.key,
             core: CoordinatorCore::new(setup.coordinator, io.now()),
             sealer_at_work: setup.sealing.is_some(),
+            silence_limit: setup.silence_limit,
             driver: Driver::new(
                 setup.subscribers,
                 Processes::on(setup.host),
@@ -281,7 +284,7 @@ impl Hosted {
                 Accepted::Peer(stream, peer) => {
                     let token = io.claim(self.key);
                     let conn = conn_of(token);
-                    match Connection::new(stream, peer, io.registry(), token) {
+                    match Connection::new(stream, peer, io.registry(), token, self.silence_limit) {
                         Ok(connection) => self.admit(io, conn, peer, connection),
                         // It went away again.
                         Err(_) => io.release(token_of(conn)),

@@ -120,6 +120,7 @@ impl Server {
             sealing,
             max_queued: config.max_queued,
             access: config.access,
+            silence_limit: config.silence_limit,
             host: host.to_string_lossy().into_owned(),
         });
         let (opened, answer) = mpsc::channel();

@@ -48,6 +48,7 @@ pub(super) struct Driver {
 #[derive(Debug)]
 enum OwnInput {
     Closed(ConnId),
+    Vanished(ConnId),
     Sealed {
         round: u64,
         result: Result<(), String>,
@@ -141,6 +142,7 @@ impl Driver {
     pub(super) fn next_input(&mut self) -> Option<Input<'static>> {
         self.inputs.pop_front().map(|input| match input {
             OwnInput::Closed(conn) => Input::Closed { conn },
+            OwnInput::Vanished(conn) => Input::Vanished { conn },
             OwnInput::Sealed { round, result } => Input::Sealed { round, result },
         })
     }
@@ -196,9 +198,22 @@ impl Driver {
 
     /// The connection is of no use any more.
     pub(super) fn lost(&mut self, io: &mut Io, conn: ConnId) {
+        let connection = self.connections.get(&conn);
+        if connection.is_some_and(Connection::has_vanished) {
+            return self.give_up(io, conn);
+        }
         if let Some(closing) = self.remove(io, conn) {
             if !closing {
                 self.inputs.push_back(OwnInput::Closed(conn));
+            }
+        }
+    }
+
+    /// The same, of a peer that may well go on.
+    fn give_up(&mut self, io: &mut Io, conn: ConnId) {
+        if let Some(closing) = self.remove(io, conn) {
+            if !closing {
+                self.inputs.push_back(OwnInput::Vanished(conn));
             }
         }
     }
@@ -282,7 +297,7 @@ impl Driver {
                 let (_, peer) = connection.ends();
                 self.subscribers
                     .publish(ComputationEvent::PeerNotReading { conn, peer, queued });
-                self.lost(io, conn);
+                self.give_up(io, conn);
             }
         }
     }

@@ -37,8 +37,16 @@ pub enum Input<'a> {
         /// What arrived; any split.
         bytes: &'a [u8],
     },
-    /// The connection ended, for whatever reason. Not needed after [`Output::Close`].
+    /// The connection ended, by the peer or because its process has. Not needed after
+    /// [`Output::Close`].
     Closed {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// The connection was given up though nothing says that its peer has ended: its host did not
+    /// answer, or it did not read. A round that it had a part in fails, where a process that ends
+    /// early is only left out.
+    Vanished {
         /// The connection.
         conn: ConnId,
     },

@@ -206,7 +206,8 @@ impl CoordinatorCore {
                 }
             }
             Input::Received { conn, bytes } => self.received(conn, bytes),
-            Input::Closed { conn } => self.closed(conn),
+            Input::Closed { conn } => self.closed(conn, false),
+            Input::Vanished { conn } => self.closed(conn, true),
             Input::Request { id, command } => self.request(id, command),
             Input::Forget { id } => self.forget(id),
             Input::Sealed { round, result } => self.sealed(round, result),
@@ -383,12 +384,12 @@ impl CoordinatorCore {
         }
     }
 
-    fn closed(&mut self, conn: ConnId) {
+    fn closed(&mut self, conn: ConnId, vanished: bool) {
         let Some(entry) = self.conns.remove(&conn) else {
             return;
         };
         match entry.role {
-            Role::Worker => self.worker_left(conn),
+            Role::Worker => self.worker_left(conn, vanished),
             // Now and then is enough, and costs no more than the connections did.
             Role::Parked(_) if self.parked.len() > 2 * self.conns.len() => {
                 let conns = &self.conns;
@@ -402,7 +403,7 @@ impl CoordinatorCore {
     fn close(&mut self, conn: ConnId) {
         if self.conns.contains_key(&conn) {
             self.outputs.push_back(Output::Close { conn });
-            self.closed(conn);
+            self.closed(conn, false);
         }
     }
 

@@ -268,14 +268,23 @@ impl CoordinatorCore {
     }
 
     /// What the departure of a worker means for the running round.
-    pub(super) fn lost_in_round(&mut self, worker: &Worker, info: WorkerInfo) {
+    pub(super) fn lost_in_round(&mut self, worker: &Worker, info: WorkerInfo, vanished: bool) {
         let Some(round) = &mut self.round else { return };
         let state = worker.state();
         match worker.part {
-            Part::None if round.is_asked() && self.roster.is_empty() => {
+            Part::None if round.is_asked() && (vanished || self.roster.is_empty()) => {
                 self.fail_round(RoundError::PeerLost(Box::new(info)));
             }
             Part::None => {}
+            // It may well go on where nobody sees it: a set without it would be none.
+            Part::Told if round.is_open() && vanished => {
+                round.missing = round.missing.saturating_sub(1);
+                let reason = match self.kill {
+                    Some(_) => RoundError::Killed,
+                    None => RoundError::PeerLost(Box::new(info)),
+                };
+                self.fail_round(reason);
+            }
             // It ended before it could answer, as short-lived processes do: the checkpoint is of
             // the computation without it.
             Part::Told if round.is_open() => {

@@ -376,17 +376,19 @@ impl CoordinatorCore {
     }
 
     /// A worker's connection is gone, whoever ended it.
-    pub(super) fn worker_left(&mut self, conn: ConnId) {
+    ///
+    /// `vanished`: nothing says that it has ended.
+    pub(super) fn worker_left(&mut self, conn: ConnId, vanished: bool) {
         let Some(worker) = self.roster.remove(conn) else {
             return;
         };
         self.barriers.leave(&worker);
         let info = worker.info();
         self.event(Event::WorkerLeft(info.clone()));
-        self.lost_in_round(&worker, info);
+        self.lost_in_round(&worker, info, vanished);
         if let Some(restart) = &mut self.restart {
             // Restored ones run only behind the restart's last barrier, so it did its part.
-            restart.ended += u32::from(worker.state() == WorkerState::Running);
+            restart.ended += u32::from(!vanished && worker.state() == WorkerState::Running);
         }
         if !self.roster.is_empty() {
             self.release_if_met();

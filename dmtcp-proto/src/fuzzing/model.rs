@@ -106,7 +106,11 @@ impl Model {
     pub(super) fn hang_up(&mut self, conn: u64) {
         if let Some(peer) = self.peers.get_mut(&conn).filter(|peer| peer.open) {
             peer.open = false;
-            self.input(Input::Closed { conn: ConnId(conn) });
+            let conn = ConnId(conn);
+            self.input(match conn.0 % 2 {
+                0 => Input::Closed { conn },
+                _ => Input::Vanished { conn },
+            });
         }
     }
 

@@ -175,6 +175,11 @@ impl World {
         }
     }
 
+    pub fn vanish(&mut self, conn: ConnId) {
+        self.input(Input::Vanished { conn });
+        self.closed.push(conn);
+    }
+
     pub fn is_closed(&self, conn: ConnId) -> bool {
         self.closed.contains(&conn)
     }
