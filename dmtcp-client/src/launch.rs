@@ -197,6 +197,11 @@ impl Launch {
         Ok(command)
     }
 
+    /// Runs a command that was made of [`to_command`](Self::to_command)'s, with the same streams.
+    pub(crate) fn spawn_command(&self, command: Command) -> Result<Child, StartError> {
+        self.invocation.spawn(command)
+    }
+
     /// Starts it. That it joined the coordinator is for the coordinator to tell.
     ///
     /// # Errors

@@ -173,6 +173,11 @@ impl Restart {
     /// [`StartError`].
     pub fn spawn(self) -> Result<Child, StartError> {
         let command = self.to_command()?;
+        self.spawn_command(command)
+    }
+
+    /// Runs a command that was made of [`to_command`](Self::to_command)'s, with the same streams.
+    pub(crate) fn spawn_command(&self, command: Command) -> Result<Child, StartError> {
         for path in &self.images {
             readable_file(path).map_err(|source| StartError::Image {
                 path: path.clone(),

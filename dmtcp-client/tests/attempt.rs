@@ -240,7 +240,8 @@ fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
             matches!(
                 failed.reason,
                 RestartFailure::Ended {
-                    exit: Exit::Code(0)
+                    exit: Exit::Code(0),
+                    host: None,
                 }
             ),
             "{failed}"
@@ -258,7 +259,7 @@ fn a_set_that_does_not_restart_is_tried_again_and_then_the_one_before() {
     };
     assert_eq!((failed.len(), refused.len()), (4, 1));
     assert!(
-        text.contains("set 3: a process ended with exit code 0"),
+        text.contains("set 3: 2 tries: a process ended with exit code 0"),
         "{text}"
     );
     assert!(

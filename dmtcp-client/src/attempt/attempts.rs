@@ -1,9 +1,11 @@
 //! What stays the same over all attempts at one job.
 
 use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    process::Command,
-    sync::{Arc, atomic::AtomicBool},
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -11,16 +13,18 @@ use dmtcp_proto::{CoordinatorConfig, Dialect, Interval};
 
 use super::{
     Attempt, AttemptError, Program,
+    diagnostics::Bundle,
     directory::{AttemptDir, attempts_dir, failed},
+    hosts::{Hosts, Place},
     leftover,
     running::{Parts, Turn},
     sealer::Seals,
-    stall_guard::{OnStall, StallGuard, StallPolicy},
+    stall_guard::{OnStall, StallGuard},
 };
 use crate::{
     Tools, native,
     process::{Child, ComputationTmp},
-    server::{ComputationConfig, Server, ServerError},
+    server::{Access, ComputationConfig, Server, ServerError},
     set::{SetHold, SetStore},
 };
 
@@ -45,25 +49,31 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Attempts<'s> {
-    server: &'s Server,
+    pub(super) server: &'s Server,
     pub(super) store: Arc<SetStore>,
-    dir: PathBuf,
-    tools: Option<Tools>,
-    interval: Interval,
-    seal_limit: Duration,
+    pub(super) dir: PathBuf,
+    pub(super) tools: Option<Tools>,
+    pub(super) diagnostics: Option<PathBuf>,
+    pub(super) interval: Interval,
+    pub(super) seal_limit: Duration,
+    pub(super) silence_limit: Duration,
+    pub(super) access: Access,
     pub(super) restart_limit: Option<Duration>,
     pub(super) tries: u32,
     pub(super) any_host: bool,
+    pub(super) any_release: bool,
+    pub(super) hosts: Hosts,
     pub(super) interrupt: Arc<AtomicBool>,
-    on_stall: OnStall,
-    turn: Arc<AtomicBool>,
+    pub(super) on_stall: OnStall,
+    pub(super) turn: Arc<AtomicBool>,
 }
 
 impl<'s> Attempts<'s> {
     /// The attempts at the job whose state is in `dir`, which is made if it is not there.
     ///
     /// What a crash left of earlier ones is cleared away: half-made sets, processes that still
-    /// run, raw images. The directory may have been moved meanwhile. A copy of it is a job of its
+    /// run, raw images. Processes on other hosts are ended before the next attempt begins, by the
+    /// [launcher](Self::launcher). The directory may have been moved meanwhile. A copy of it is a job of its
     /// own: nothing is done to the processes of the original.
     ///
     /// # Errors
@@ -78,97 +88,55 @@ impl<'s> Attempts<'s> {
         Ok(Self {
             server,
             store: Arc::new(store),
+            diagnostics: Some(dir.join("diagnostics")),
             dir,
             tools: None,
             interval: Interval::Never,
             seal_limit: Duration::from_secs(3600),
+            silence_limit: Duration::from_secs(120),
+            access: Access::default(),
             restart_limit: None,
             tries: 3,
             any_host: false,
+            any_release: false,
+            hosts: Hosts::new(),
             interrupt: Arc::default(),
             on_stall: OnStall::default(),
             turn: Arc::default(),
         })
     }
 
-    /// The DMTCP programs. Default: none; native workers need none.
-    #[must_use]
-    pub fn tools(self, tools: Tools) -> Self {
-        Self {
-            tools: Some(tools),
-            ..self
-        }
-    }
-
-    /// Periodic checkpoints. Default: never.
-    #[must_use]
-    pub fn interval(self, interval: Interval) -> Self {
-        Self { interval, ..self }
-    }
-
-    /// How long sealing a round may take: DMTCP may still be compressing. Default: an hour.
-    #[must_use]
-    pub fn seal_limit(self, limit: Duration) -> Self {
-        Self {
-            // More would not fit into the system's clock.
-            seal_limit: limit.min(Duration::from_secs(1 << 30)),
-            ..self
-        }
-    }
-
-    /// How long one try at a restart may take until all processes run. Default: a minute, and a
-    /// second more for each 16 MiB of the set. A try that hangs once memory is read back is given
-    /// up after ten seconds.
-    #[must_use]
-    pub fn restart_limit(self, limit: Duration) -> Self {
-        Self {
-            restart_limit: Some(limit),
-            ..self
-        }
-    }
-
-    /// How often a set is tried before the one before it is. Default: 3, and at least 1.
-    #[must_use]
-    pub fn tries(self, tries: u32) -> Self {
-        Self {
-            tries: tries.max(1),
-            ..self
-        }
-    }
-
-    /// Tries sets also where [`CheckpointSet::compatible_with`] says that this host cannot restore
-    /// them. Default: they are passed over.
+    /// Writes the same down of an attempt as it is now, for `reason`. Gives the directory, or `None`
+    /// where nothing shall be written.
     ///
-    /// [`CheckpointSet::compatible_with`]: crate::set::CheckpointSet::compatible_with
-    #[must_use]
-    pub fn on_any_host(self) -> Self {
-        Self {
-            any_host: true,
-            ..self
-        }
-    }
-
-    /// Once `flag` is set, from any thread or signal handler, a restart gives up at the next look
-    /// at it, and kills what it had started. Default: never.
-    #[must_use]
-    pub fn interrupted_by(self, flag: Arc<AtomicBool>) -> Self {
-        Self {
-            interrupt: flag,
-            ..self
-        }
-    }
-
-    /// What to do when processes hold a checkpoint up for this long. Default: it is
-    /// [reported](StallPolicy::Report) after a minute.
+    /// # Errors
     ///
-    /// Choose more than any process needs to stop its threads, or to read back what a restart maps;
-    /// the time in which an image grows does not count.
-    #[must_use]
-    pub fn on_stall(self, policy: StallPolicy, after: Duration) -> Self {
-        Self {
-            on_stall: OnStall { policy, after },
-            ..self
-        }
+    /// [`AttemptError::Io`].
+    pub fn diagnose(
+        &self,
+        attempt: &Attempt,
+        reason: &str,
+    ) -> Result<Option<PathBuf>, AttemptError> {
+        let Some(dir) = self.diagnostics_dir() else {
+            return Ok(None);
+        };
+        let bundle = Bundle {
+            attempt,
+            set: None,
+            reason,
+            timeline: std::iter::empty(),
+            tools: self.tools.as_ref(),
+        };
+        let written = bundle.write(dir).map_err(|failed| AttemptError::Io {
+            action: failed.action,
+            path: failed.path,
+            source: failed.source,
+        })?;
+        Ok(Some(written))
+    }
+
+    pub(super) fn diagnostics_dir(&self) -> Option<&Path> {
+        self.diagnostics.as_deref()
     }
 
     /// The sets of this job.
@@ -194,10 +162,19 @@ impl<'s> Attempts<'s> {
             return Err(AttemptError::NoProgram);
         }
         let launches = u32::try_from(programs.len()).unwrap_or(u32::MAX);
-        let mut attempt = self.prepare(None, launches)?;
-        match programs
+        let placed = programs.into_iter().map(|program| {
+            let (host, program) = program.placed();
+            let place = host.map(|host| self.hosts.named(&host)).transpose()?;
+            Ok((place.flatten(), program))
+        });
+        let placed: Vec<(Place, Program)> = placed.collect::<Result<_, AttemptError>>()?;
+        let is_dmtcp = |(_, program): &(Place, Program)| matches!(program, Program::Dmtcp(_));
+        let dmtcp = placed.iter().any(is_dmtcp);
+        let far = distinct(placed.iter().map(|(place, _)| place));
+        let mut attempt = self.prepare(None, launches, far, dmtcp)?;
+        match placed
             .into_iter()
-            .try_for_each(|program| self.launch(program, &mut attempt))
+            .try_for_each(|(place, program)| self.launch(place, program, &mut attempt))
         {
             Ok(()) => Ok(attempt),
             Err(error) => {
@@ -207,19 +184,29 @@ impl<'s> Attempts<'s> {
         }
     }
 
-    fn launch(&self, program: Program, attempt: &mut Attempt) -> Result<(), AttemptError> {
+    fn launch(
+        &self,
+        place: Place,
+        program: Program,
+        attempt: &mut Attempt,
+    ) -> Result<(), AttemptError> {
         let child = match program {
-            Program::Dmtcp(launch) => launch
-                .join(attempt.computation().addr())
-                .checkpoint_dir(attempt.images_dir())
-                .tmpdir(attempt.tmp_dir())
-                .spawn()?,
-            Program::Native(mut command) => {
-                self.native_options(attempt)?.to_env(&mut command);
-                spawn_native(command, attempt)?
+            Program::Dmtcp(launch) => {
+                let launch = launch
+                    .join(attempt.coordinator_from(place.as_deref())?)
+                    .checkpoint_dir(attempt.images_dir())
+                    .tmpdir(attempt.tmp_dir());
+                let command = attempt.send(place.as_deref(), launch.to_command()?)?;
+                launch.spawn_command(command)?
             }
+            Program::Native(mut command) => {
+                let options = self.native_options(attempt, place.as_deref())?;
+                options.to_env(&mut command);
+                spawn_native(command, attempt, place.as_deref())?
+            }
+            Program::OnHost { program, .. } => return self.launch(place, *program, attempt),
         };
-        attempt.add(child);
+        attempt.add(child, place);
         Ok(())
     }
 
@@ -231,62 +218,106 @@ impl<'s> Attempts<'s> {
     pub(super) fn native_options(
         &self,
         attempt: &Attempt,
+        place: Option<&OsStr>,
     ) -> Result<native::Options, AttemptError> {
         let dialect = match &self.tools {
             Some(tools) => tools.dialect()?,
             None => Dialect::V5,
         };
-        Ok(native::Options::new(attempt.computation().addr(), dialect)
-            .checkpoint_dir(attempt.images_dir()))
+        let coordinator = attempt.coordinator_from(place)?;
+        Ok(native::Options::new(coordinator, dialect).checkpoint_dir(attempt.images_dir()))
     }
 
-    /// A coordinator and a place to work for one more attempt, without processes.
+    /// A coordinator and a place to work for one more attempt, without processes. The hosts `far`
+    /// can be used then, also by the programs of DMTCP if that is wanted.
     pub(super) fn prepare(
         &self,
         parent: Option<(u64, SetHold)>,
         launches: u32,
+        far: Vec<OsString>,
+        dmtcp: bool,
     ) -> Result<Attempt, AttemptError> {
         let turn = Turn::take(&self.turn).ok_or(AttemptError::StillRunning)?;
+        leftover::clear_hosts(&attempts_dir(&self.dir), &self.hosts)?;
         let dir = AttemptDir::create(&attempts_dir(&self.dir))?;
         let tmp = ComputationTmp::create()?;
-        leftover::note(dir.path(), &tmp)?;
+        let note = leftover::note(dir.path(), &tmp, &far)?;
+        let fingerprints = Arc::new(Mutex::new(Vec::new()));
         let abandoned = Arc::default();
         let (parent, origin) = parent.unzip();
         // A set without its release is better than none.
         let release = self.tools.as_ref().and_then(|tools| tools.version().ok());
-        let dmtcp = release.map(|release| release.text);
+        let dmtcp_release = release.map(|release| release.text);
         let sealer = Seals {
             store: Arc::clone(&self.store),
             images: dir.images(),
             parent,
             origin,
-            dmtcp,
+            dmtcp: dmtcp_release,
+            hosts: Arc::clone(&fingerprints),
             limit: self.seal_limit,
             abandoned: Arc::clone(&abandoned),
             follower: None,
         };
-        let coordinator = CoordinatorConfig::default()
+        let mut coordinator = CoordinatorConfig::default()
             .interval(self.interval)
             .launches(launches);
+        if let Some(ip) = self.hosts.advertised_ip() {
+            coordinator.advertised_ip = ip;
+        }
         let config = ComputationConfig::default()
+            .addr(self.hosts.listen)
+            .access(self.access.clone())
+            .silence_limit(self.silence_limit)
             .coordinator(coordinator)
             .sealer(sealer);
-        let computation = self.server.open(config)?;
+        for host in &far {
+            // Before anybody is asked there.
+            self.hosts.coordinator_from(Some(host), self.hosts.listen)?;
+        }
+        let tools = dmtcp.then(|| self.tools_for_dmtcp()).transpose()?;
+        let probed = self.hosts.probe(&far, tmp.path(), &note, tools)?;
+        let opened = self.server.open(config).inspect_err(|_| {
+            // Nothing runs there; this is of what the look has made.
+            drop(self.hosts.clean(&far, tmp.path()));
+        });
+        let computation = opened?;
         let guard = StallGuard::start(computation.clone(), self.on_stall);
         let guard = guard.map_err(|source| ServerError::Start { source })?;
+        let found = probed.values().map(|probed| probed.fingerprint.clone());
+        fingerprints
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+            .extend(found);
         Ok(Attempt::new(Parts {
             guard,
             computation,
             dir,
             tmp,
             abandoned,
+            hosts: self.hosts.clone(),
+            far: probed,
             _turn: turn,
         }))
     }
 }
 
-pub(super) fn spawn_native(mut command: Command, attempt: &Attempt) -> Result<Child, AttemptError> {
+pub(super) fn spawn_native(
+    mut command: Command,
+    attempt: &Attempt,
+    place: Option<&OsStr>,
+) -> Result<Child, AttemptError> {
     // The mark by which what a crash leaves is found.
     command.env("DMTCP_TMPDIR", attempt.tmp_dir());
-    Ok(Child::spawn(command)?)
+    let mut sent = attempt.send(place, command)?;
+    if place.is_some() {
+        sent.stdin(Stdio::null());
+    }
+    Ok(Child::spawn(sent)?)
+}
+
+/// Every host but this one, once.
+pub(super) fn distinct<'a>(places: impl Iterator<Item = &'a Place>) -> Vec<OsString> {
+    let hosts: BTreeSet<&OsString> = places.flatten().collect();
+    hosts.into_iter().cloned().collect()
 }

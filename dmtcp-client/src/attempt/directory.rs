@@ -69,7 +69,7 @@ pub(super) fn number(path: &Path) -> Option<u64> {
     (text == name(number)).then_some(number)
 }
 
-fn name(number: u64) -> String {
+pub(super) fn name(number: u64) -> String {
     format!("{number:06}")
 }
 

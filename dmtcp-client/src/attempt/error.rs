@@ -1,12 +1,20 @@
 //! What can go wrong with an attempt.
 
-use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
+use std::{
+    error::Error,
+    ffi::{OsStr, OsString},
+    fmt, io,
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use thiserror::Error;
 
 use crate::{
     StartError, ToolsError, native,
     process::{Exit, ProcessError},
+    remote::HostError,
     server::ServerError,
     set::{SealError, SetError},
     watch::Stall,
@@ -83,6 +91,28 @@ pub enum AttemptError {
         /// What is wrong with the sets that were not tried.
         refused: Vec<SetError>,
     },
+    /// A host cannot be used. Nothing was started there.
+    #[error(transparent)]
+    Host(#[from] HostTrouble),
+    /// The caller: programs on other hosts cannot reach this address.
+    #[error(
+        "other hosts cannot reach the coordinator at {addr}: say with `listen` on which address of \
+         this host it listens, or with `reached_at` where they find it"
+    )]
+    NotReachable {
+        /// Where it listens.
+        addr: SocketAddr,
+    },
+    /// Processes of an attempt may still run on these hosts. Nothing else is started before they
+    /// are ended, since two of a kind would do everything twice.
+    #[error(
+        "processes may still run on other hosts{}; if they are gone for good, say so with `gone`",
+        troubles_text(.troubles)
+    )]
+    HostsLeft {
+        /// The hosts, and what keeps them from being cleaned.
+        troubles: Vec<HostTrouble>,
+    },
     /// The processes of an earlier attempt do not end.
     #[error("processes of an earlier attempt are still there")]
     Leftover {
@@ -107,6 +137,27 @@ impl From<ServerError> for AttemptError {
     }
 }
 
+/// A host, and what is wrong with it.
+#[derive(Debug, Error)]
+#[error("host {} cannot be used", .host.to_string_lossy())]
+#[non_exhaustive]
+pub struct HostTrouble {
+    /// The name by which the launcher knows it.
+    pub host: OsString,
+    /// What is wrong.
+    #[source]
+    pub reason: HostError,
+}
+
+impl HostTrouble {
+    pub(super) fn new(host: &OsStr, reason: HostError) -> Self {
+        Self {
+            host: host.to_owned(),
+            reason,
+        }
+    }
+}
+
 /// One try at a restart that did not succeed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -117,6 +168,8 @@ pub struct FailedRestart {
     pub took: Duration,
     /// Why.
     pub reason: RestartFailure,
+    /// Where more is told of it: see [`Attempts::diagnostics`](super::Attempts::diagnostics).
+    pub diagnostics: Option<PathBuf>,
 }
 
 /// Why a try at a restart did not succeed.
@@ -142,10 +195,12 @@ pub enum RestartFailure {
         seen: Vec<String>,
     },
     /// A process ended before all were running, or was killed directly after.
-    #[error("a process ended with {exit} before all were running, or directly after")]
+    #[error("a process{} ended with {exit} before all were running, or directly after", on_text(.host))]
     Ended {
-        /// How it ended.
+        /// How it ended; on another host, what the launcher made of it.
         exit: Exit,
+        /// Where; `None` is this host.
+        host: Option<OsString>,
     },
     /// The coordinator ended: somebody told it to quit.
     #[error("the coordinator was ended before all processes were running")]
@@ -163,7 +218,42 @@ fn refused_text(refused: &[SetError]) -> String {
 }
 
 fn failed_text(failed: &[FailedRestart]) -> String {
-    failed.iter().map(|failed| format!("; {failed}")).collect()
+    let mut text = String::new();
+    let mut failed = failed.iter().peekable();
+    while let Some(first) = failed.next() {
+        let what = chain(&first.reason);
+        let mut tries = 1;
+        let mut last = first;
+        let is_same =
+            |next: &&FailedRestart| next.sequence == first.sequence && chain(&next.reason) == what;
+        while let Some(next) = failed.next_if(is_same) {
+            tries += 1;
+            last = next;
+        }
+        text += &format!("; set {}: ", first.sequence);
+        if tries > 1 {
+            text += &format!("{tries} tries: ");
+        }
+        text += &what;
+        if let Some(dir) = &last.diagnostics {
+            text += &format!(" (more in {})", dir.display());
+        }
+    }
+    text
+}
+
+fn troubles_text(troubles: &[HostTrouble]) -> String {
+    let text = |trouble: &HostTrouble| {
+        let host = trouble.host.to_string_lossy();
+        format!("; {host}: {}", chain(&trouble.reason))
+    };
+    troubles.iter().map(text).collect()
+}
+
+fn on_text(host: &Option<OsString>) -> String {
+    host.as_ref().map_or_else(String::new, |host| {
+        format!(" on {}", host.to_string_lossy())
+    })
 }
 
 fn seen_text(seen: &[String]) -> String {
@@ -181,7 +271,7 @@ impl fmt::Display for FailedRestart {
 }
 
 /// An error and what caused it, in one line: these stand in a list, whose error has no source.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -2,6 +2,7 @@
 //! directory, and for a moment processes, which exit once their coordinator's connection ends.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     io::ErrorKind,
     os::unix::{
@@ -15,41 +16,91 @@ use std::{
 use super::{
     AttemptError,
     directory::{failed, number},
+    hosts::Hosts,
 };
 use crate::process::{ComputationTmp, kill_members};
 
-/// Writes down in an attempt's directory where its `DMTCP_TMPDIR` is: it marks the attempt's
-/// processes.
-pub(super) fn note(attempt: &Path, tmp: &ComputationTmp) -> Result<(), AttemptError> {
+/// Writes down in an attempt's directory where its `DMTCP_TMPDIR` is, which marks the attempt's
+/// processes, and on which other hosts they may be. Gives the file with the former.
+pub(super) fn note(
+    attempt: &Path,
+    tmp: &ComputationTmp,
+    hosts: &[OsString],
+) -> Result<PathBuf, AttemptError> {
+    // First, so that there is never a mark without its hosts.
+    if !hosts.is_empty() {
+        let note = attempt.join(HOSTS);
+        let names: Vec<&[u8]> = hosts.iter().map(|host| host.as_bytes()).collect();
+        fs::write(&note, names.join(&b'\n')).map_err(failed("write", &note))?;
+    }
     let note = attempt.join(NOTE);
     let mut text = identity(attempt)?.into_bytes();
     text.extend(tmp.path().as_os_str().as_bytes());
-    fs::write(&note, text).map_err(failed("write", &note))
+    fs::write(&note, text).map_err(failed("write", &note))?;
+    Ok(note)
 }
 
-/// Ends what is left of earlier attempts and removes their directories. What else is in
-/// `attempts` is not touched.
+/// Ends what is left of earlier attempts on this host and removes their directories, but for those
+/// that had processes on other hosts. What else is in `attempts` is not touched.
 ///
 /// Only for the owner of the job's sets: then none of these attempts can still be wanted.
 pub(super) fn clear(attempts: &Path) -> Result<(), AttemptError> {
-    let entries = match fs::read_dir(attempts) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(failed("list", attempts))?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(failed("list", attempts))?;
-        let attempt = entry.path();
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if !is_dir || number(&attempt).is_none() {
-            continue;
-        }
+    for attempt in left(attempts)? {
+        let mut hosts = Vec::new();
         if let Some(tmp) = noted(&attempt)? {
-            kill_members(&tmp, KILL_LIMIT).map_err(|source| AttemptError::Leftover { source })?;
-            remove(&tmp)?;
+            end_here(&tmp)?;
+            hosts = noted_hosts(&attempt);
+        }
+        if hosts.is_empty() {
+            remove(&attempt)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends what is left of earlier attempts anywhere. Not while an attempt lives.
+pub(super) fn clear_hosts(attempts: &Path, hosts: &Hosts) -> Result<(), AttemptError> {
+    for attempt in left(attempts)? {
+        if let Some(tmp) = noted(&attempt)? {
+            end_here(&tmp)?;
+            hosts.clean(&noted_hosts(&attempt), &tmp)?;
         }
         remove(&attempt)?;
     }
     Ok(())
+}
+
+fn end_here(tmp: &Path) -> Result<(), AttemptError> {
+    kill_members(tmp, KILL_LIMIT).map_err(|source| AttemptError::Leftover { source })?;
+    remove(tmp)
+}
+
+/// The directories of attempts.
+fn left(attempts: &Path) -> Result<Vec<PathBuf>, AttemptError> {
+    let entries = match fs::read_dir(attempts) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed("list", attempts))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("list", attempts))?;
+        let attempt = entry.path();
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_dir && number(&attempt).is_some() {
+            found.push(attempt);
+        }
+    }
+    Ok(found)
+}
+
+/// The other hosts of an attempt. What a host cannot be called is left to whoever uses it.
+fn noted_hosts(attempt: &Path) -> Vec<OsString> {
+    let text = fs::read(attempt.join(HOSTS)).unwrap_or_default();
+    let names = text.split(|&byte| byte == b'\n');
+    let names = names.filter(|name| !name.is_empty());
+    names
+        .map(|name| OsStr::from_bytes(name).to_owned())
+        .collect()
 }
 
 /// The directory that [`note`] wrote down, if it looks like one of ours and was written here.
@@ -61,7 +112,7 @@ fn noted(attempt: &Path) -> Result<Option<PathBuf>, AttemptError> {
     let Some(path) = text.strip_prefix(identity(attempt)?.as_bytes()) else {
         return Ok(None);
     };
-    let path = PathBuf::from(std::ffi::OsString::from_vec(path.to_owned()));
+    let path = PathBuf::from(OsString::from_vec(path.to_owned()));
     Ok(ComputationTmp::is_one(&path).then_some(path))
 }
 
@@ -79,6 +130,7 @@ fn remove(dir: &Path) -> Result<(), AttemptError> {
 }
 
 const NOTE: &str = "tmp";
+const HOSTS: &str = "hosts";
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -105,7 +157,7 @@ mod tests {
     fn abandoned(job: &Path) -> (PathBuf, ComputationTmp) {
         let mut dir = AttemptDir::create(&attempts_dir(job)).unwrap();
         let tmp = ComputationTmp::create().unwrap();
-        note(dir.path(), &tmp).unwrap();
+        note(dir.path(), &tmp, &[]).unwrap();
         dir.keep();
         (dir.path().to_owned(), tmp)
     }

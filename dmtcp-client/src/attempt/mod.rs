@@ -9,6 +9,8 @@
 //! DIR/sets/             what can be trusted; outlives every attempt
 //! DIR/attempts/000004/  images/  raw images, as the processes write them
 //!                       tmp      path of the attempt's DMTCP_TMPDIR
+//!                       hosts    other hosts that it has processes on
+//! DIR/diagnostics/      what was seen of the last restarts that failed
 //! ```
 //!
 //! What is done about processes that hold a checkpoint up is [`Attempts::on_stall`]'s; an attempt
@@ -34,18 +36,22 @@
 //! Not here: when to checkpoint, when to give up, and what to tell the user.
 
 mod attempts;
+mod confirmation;
+mod diagnostics;
 mod directory;
 mod error;
+mod hosts;
 mod leftover;
 mod program;
 mod recovery;
 mod running;
 mod sealer;
+mod settings;
 mod stall_guard;
 
 pub use attempts::Attempts;
-pub use error::{AttemptError, FailedRestart, RestartFailure};
+pub use error::{AttemptError, FailedRestart, HostTrouble, RestartFailure};
 pub use program::Program;
-pub use recovery::Recovered;
+pub use recovery::{Recovered, Unchecked};
 pub use running::Attempt;
 pub use stall_guard::StallPolicy;

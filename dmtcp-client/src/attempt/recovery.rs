@@ -6,23 +6,27 @@
 //! killed and tried again; then the set before is taken.
 
 use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
     process::Stdio,
-    sync::{atomic::Ordering, mpsc::RecvTimeoutError},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use dmtcp_proto::{Event, WorkerState};
-
 use super::{
-    Attempt, AttemptError, Attempts, FailedRestart, RestartFailure, attempts::spawn_native,
+    Attempt, AttemptError, Attempts, FailedRestart, RestartFailure,
+    attempts::{distinct, spawn_native},
+    confirmation::{Confirmation, start},
+    diagnostics::Bundle,
+    hosts::Place,
 };
 use crate::{
     Restart,
     host::HostFingerprint,
     native,
-    process::{Exit, FAIL_CODE},
-    server::{ComputationEvent, Events},
-    set::{CheckpointSet, ImageKind, Incompatibility},
+    set::{CheckpointSet, ImageKind, SetError},
 };
 
 /// A computation that runs again.
@@ -38,8 +42,37 @@ pub struct Recovered {
     /// Tries that failed before.
     pub failed: Vec<FailedRestart>,
     /// Newer sets that were passed over since they are not as they were sealed, or cannot be
-    /// restored on this host.
-    pub refused: Vec<crate::set::SetError>,
+    /// restored on this host or with this DMTCP.
+    pub refused: Vec<SetError>,
+    /// Where DMTCP's processes run now whose host could not be compared with the one before.
+    pub unchecked: Vec<Unchecked>,
+}
+
+/// A move from one host to another of which it is not known whether they are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unchecked {
+    /// Where the processes ran.
+    pub from: OsString,
+    /// Where they run now.
+    pub to: OsString,
+    /// What is not known of the two, in words that follow "it is not known".
+    pub what: &'static str,
+}
+
+impl fmt::Display for Unchecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.from.to_string_lossy(), self.to.to_string_lossy());
+        write!(f, "from {from} to {to}: it is not known {}", self.what)
+    }
+}
+
+/// What came of one try.
+enum Tried {
+    Runs(Box<Attempt>),
+    Failed(RestartFailure, Option<PathBuf>),
+    /// No further try would mend it.
+    Refused(SetError),
 }
 
 impl Attempts<'_> {
@@ -61,8 +94,11 @@ impl Attempts<'_> {
             refused.extend(newest.refused);
             let Some(set) = newest.set else { break };
             before = set.sequence();
-            if let Err(error) = self.check_host(&set) {
-                refused.push(error.into());
+            if let Err(error) = self
+                .check_release(&set)
+                .and_then(|()| self.check_here(&set))
+            {
+                refused.push(error);
                 continue;
             }
             // Retention may have taken it since it was verified.
@@ -76,20 +112,27 @@ impl Attempts<'_> {
             for _ in 0..self.tries {
                 let begun = Instant::now();
                 match self.try_restart(&set)? {
-                    Ok(attempt) => {
+                    Tried::Runs(attempt) => {
+                        let unchecked = self.unchecked(&set, &attempt)?;
                         return Ok(Recovered {
-                            attempt,
+                            attempt: *attempt,
                             set,
                             took: begun.elapsed(),
                             failed,
                             refused,
+                            unchecked,
                         });
                     }
-                    Err(reason) => failed.push(FailedRestart {
+                    Tried::Failed(reason, diagnostics) => failed.push(FailedRestart {
                         sequence: set.sequence(),
                         took: begun.elapsed(),
                         reason,
+                        diagnostics,
                     }),
+                    Tried::Refused(error) => {
+                        refused.push(error);
+                        break;
+                    }
                 }
             }
         }
@@ -99,39 +142,153 @@ impl Attempts<'_> {
         Err(AttemptError::NoRestart { failed, refused })
     }
 
-    /// One try; the outer error is one that further tries would not mend.
-    fn try_restart(
-        &self,
-        set: &CheckpointSet,
-    ) -> Result<Result<Attempt, RestartFailure>, AttemptError> {
+    /// One try; the error is one that further tries would not mend.
+    fn try_restart(&self, set: &CheckpointSet) -> Result<Tried, AttemptError> {
         self.check_interrupt()?;
         let images = &set.manifest().images;
-        if images.iter().any(|image| image.kind == ImageKind::Dmtcp) {
+        let dmtcp = images.iter().any(|image| image.kind == ImageKind::Dmtcp);
+        if dmtcp {
             self.tools_for_dmtcp()?;
         }
-        let mut attempt = self.prepare(Some((set.sequence(), set.hold()?)), 0)?;
+        let places = images
+            .iter()
+            .map(|image| self.hosts.of_image(&image.host))
+            .collect::<Result<Vec<Place>, _>>()?;
+        let far = distinct(places.iter());
+        let parent = Some((set.sequence(), set.hold()?));
+        let mut attempt = self.prepare(parent, 0, far, dmtcp)?;
+        if let Err(error) = self.check_far(set, &attempt) {
+            attempt.kill()?;
+            return Ok(Tried::Refused(error));
+        }
         let events = attempt.computation().events();
+        let mut confirmation = Confirmation::of(set, &places, self.restart_limit);
         let tried = self
-            .spawn(set, &mut attempt)
+            .spawn(set, &places, &mut attempt)
             .map_err(start)
-            .and_then(|()| Confirmation::of(set, self.restart_limit).wait(self, &attempt, &events));
+            .and_then(|()| confirmation.wait(self, &attempt, &events));
         let Err(reason) = tried else {
-            return Ok(Ok(attempt));
+            return Ok(Tried::Runs(Box::new(attempt)));
+        };
+        let diagnostics = match self.is_interrupted() {
+            true => None,
+            false => self.write_down(&attempt, set, &reason, &confirmation),
         };
         // Before anything else is tried: two of a kind would do everything twice.
         attempt.kill()?;
         self.check_interrupt()?;
-        Ok(Err(reason))
+        Ok(Tried::Failed(reason, diagnostics))
     }
 
-    fn check_host(&self, set: &CheckpointSet) -> Result<(), Incompatibility> {
+    /// That it cannot be written is no reason to fail for: there is one already.
+    fn write_down(
+        &self,
+        attempt: &Attempt,
+        set: &CheckpointSet,
+        reason: &RestartFailure,
+        confirmation: &Confirmation,
+    ) -> Option<PathBuf> {
+        let bundle = Bundle {
+            attempt,
+            set: Some(set),
+            reason: &super::error::chain(reason),
+            timeline: confirmation.timeline(),
+            tools: self.tools.as_ref(),
+        };
+        bundle.write(self.diagnostics_dir()?).ok()
+    }
+
+    fn check_release(&self, set: &CheckpointSet) -> Result<(), SetError> {
+        let manifest = set.manifest();
+        let is_dmtcp = |kind| kind == ImageKind::Dmtcp;
+        if self.any_release || !manifest.images.iter().any(|image| is_dmtcp(image.kind)) {
+            return Ok(());
+        }
+        let (Some(written), Some(tools)) = (&manifest.dmtcp, &self.tools) else {
+            return Ok(());
+        };
+        match tools.version() {
+            Ok(release) if release.text != *written => Err(SetError::OtherRelease {
+                sequence: set.sequence(),
+                set: written.clone(),
+                found: release.text,
+                tools: tools.dir().to_owned(),
+            }),
+            // One that does not tell is left to show what it can.
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this host can restore what is to be restored on it.
+    fn check_here(&self, set: &CheckpointSet) -> Result<(), SetError> {
         if self.any_host {
             return Ok(());
         }
-        set.compatible_with(&HostFingerprint::of_this_host())
+        let comes_here = |host: &OsStr| matches!(self.hosts.of_image(host), Ok(None));
+        Ok(set.part_compatible_with(&HostFingerprint::of_this_host(), comes_here)?)
     }
 
-    fn is_interrupted(&self) -> bool {
+    /// The same for the other hosts, of which is known now what they are like.
+    fn check_far(&self, set: &CheckpointSet, attempt: &Attempt) -> Result<(), SetError> {
+        if self.any_host {
+            return Ok(());
+        }
+        for (host, probed) in attempt.far() {
+            let goes_there = |ran_on: &OsStr| {
+                self.hosts
+                    .of_image(ran_on)
+                    .is_ok_and(|to| to.as_ref() == Some(host))
+            };
+            set.part_compatible_with(&probed.fingerprint, goes_there)?;
+        }
+        Ok(())
+    }
+
+    fn unchecked(
+        &self,
+        set: &CheckpointSet,
+        attempt: &Attempt,
+    ) -> Result<Vec<Unchecked>, AttemptError> {
+        let mut found: Vec<Unchecked> = Vec::new();
+        let images = &set.manifest().images;
+        for image in images.iter().filter(|image| image.kind == ImageKind::Dmtcp) {
+            let this = HostFingerprint::of_this_host();
+            let (to, now) = match self.hosts.of_image(&image.host)? {
+                None => (this.name.clone(), Some(&this)),
+                Some(to) => {
+                    let probed = attempt.probed(&to).map(|probed| &probed.fingerprint);
+                    (to, probed)
+                }
+            };
+            let hosts = &set.manifest().hosts;
+            let before = hosts.iter().find(|host| host.name == image.host);
+            let what = match (before, now) {
+                (Some(before), Some(now)) if before == now || before.kernel == now.kernel => {
+                    continue;
+                }
+                (Some(before), Some(now)) => match (&before.vdso, &now.vdso) {
+                    (Some(before), Some(now))
+                        if !before.functions.is_empty() && !now.functions.is_empty() =>
+                    {
+                        continue;
+                    }
+                    _ => "where their kernels have the functions of their vdso",
+                },
+                _ => "what the first is like",
+            };
+            let unchecked = Unchecked {
+                from: image.host.clone(),
+                to,
+                what,
+            };
+            if !found.contains(&unchecked) {
+                found.push(unchecked);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
         self.interrupt.load(Ordering::Acquire)
     }
 
@@ -142,171 +299,41 @@ impl Attempts<'_> {
         Ok(())
     }
 
-    fn spawn(&self, set: &CheckpointSet, attempt: &mut Attempt) -> Result<(), AttemptError> {
+    fn spawn(
+        &self,
+        set: &CheckpointSet,
+        places: &[Place],
+        attempt: &mut Attempt,
+    ) -> Result<(), AttemptError> {
         let images =
             set.stage_into(attempt.images_dir())
                 .map_err(|source| AttemptError::Stage {
                     sequence: set.sequence(),
                     source,
                 })?;
-        let mut dmtcp = Vec::new();
-        for (image, path) in set.manifest().images.iter().zip(images) {
+        let mut dmtcp: BTreeMap<&Place, Vec<PathBuf>> = BTreeMap::new();
+        for ((image, path), place) in set.manifest().images.iter().zip(images).zip(places) {
             match image.kind {
                 ImageKind::Native => {
-                    let options = self.native_options(attempt)?;
+                    let options = self.native_options(attempt, place.as_deref())?;
                     let mut command = native::restart_command(&path, &options)?;
                     // As with DMTCP's: it is in the background, where reading would stop it.
                     command.stdin(Stdio::null());
-                    let child = spawn_native(command, attempt)?;
-                    attempt.add(child);
+                    let child = spawn_native(command, attempt, place.as_deref())?;
+                    attempt.add(child, place.clone());
                 }
-                ImageKind::Dmtcp => dmtcp.push(path),
+                ImageKind::Dmtcp => dmtcp.entry(place).or_default().push(path),
             }
         }
-        if !dmtcp.is_empty() {
-            let child = Restart::new(self.tools_for_dmtcp()?, dmtcp)
-                .join(attempt.computation().addr())
+        for (place, images) in dmtcp {
+            let restart = Restart::new(self.tools_for_dmtcp()?, images)
+                .join(attempt.coordinator_from(place.as_deref())?)
                 .checkpoint_dir(attempt.images_dir())
-                .tmpdir(attempt.tmp_dir())
-                .spawn()?;
-            attempt.add(child);
+                .tmpdir(attempt.tmp_dir());
+            let command = attempt.send(place.as_deref(), restart.to_command()?)?;
+            let child = restart.spawn_command(command)?;
+            attempt.add(child, place.clone());
         }
         Ok(())
     }
 }
-
-/// What has to be seen before a restart counts.
-struct Confirmation {
-    expected: usize,
-    /// Native workers, which are started first.
-    native: usize,
-    limit: Duration,
-}
-
-impl Confirmation {
-    fn of(set: &CheckpointSet, limit: Option<Duration>) -> Self {
-        let images = &set.manifest().images;
-        let native = images
-            .iter()
-            .filter(|image| image.kind == ImageKind::Native);
-        let by_size = || LEAST_LIMIT + Duration::from_secs(set.total_bytes() / BYTES_PER_SECOND);
-        Self {
-            expected: images.len(),
-            native: native.count(),
-            limit: limit.unwrap_or_else(by_size),
-        }
-    }
-
-    fn wait(
-        &self,
-        attempts: &Attempts<'_>,
-        attempt: &Attempt,
-        events: &Events,
-    ) -> Result<(), RestartFailure> {
-        let begun = Instant::now();
-        let mut latest_step = None;
-        loop {
-            let left = self.limit.saturating_sub(begun.elapsed());
-            let is_stuck = latest_step.is_some_and(|step: Instant| step.elapsed() > STEP_LIMIT);
-            if left.is_zero() || is_stuck || attempts.is_interrupted() {
-                return Err(self.timed_out(attempt, begun.elapsed()));
-            }
-            let event = events.recv_timeout(left.min(CHILD_LOOK));
-            // Up to this barrier memory is read back, which takes as long as it takes.
-            let is_restored = matches!(&event,
-                Ok(ComputationEvent::Coordinator(Event::BarrierReleased { name, .. }))
-                    if name.as_bytes() == b"DMT:Restart");
-            if is_restored || (latest_step.is_some() && event.is_ok()) {
-                latest_step = Some(Instant::now());
-            }
-            match event {
-                Ok(ComputationEvent::Coordinator(Event::RestartComplete { .. })) => {
-                    return Self::look_again(attempt, events);
-                }
-                // It may be among what was missed.
-                Ok(ComputationEvent::Lagged(_)) if self.all_run(attempt)? => {
-                    return Self::look_again(attempt, events);
-                }
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(RestartFailure::CoordinatorEnded);
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    let exits = attempt.exits().map_err(start)?;
-                    let (native, dmtcp) = exits.split_at(self.native.min(exits.len()));
-                    // A `dmtcp_restart` whose first process had ended before the checkpoint ends
-                    // with 0.
-                    let dmtcp = dmtcp.iter().filter(|exit| **exit != Some(Exit::Code(0)));
-                    if let Some(exit) = native.iter().chain(dmtcp).find_map(|exit| *exit) {
-                        return Err(RestartFailure::Ended { exit });
-                    }
-                }
-            }
-        }
-    }
-
-    /// All were running. What ends by itself right now is done; what is killed was restored badly.
-    fn look_again(attempt: &Attempt, events: &Events) -> Result<(), RestartFailure> {
-        let begun = Instant::now();
-        loop {
-            let left = CHILD_LOOK.saturating_sub(begun.elapsed());
-            if left.is_zero() || events.recv_timeout(left).is_err() {
-                break;
-            }
-        }
-        let mut exits = attempt.exits().map_err(start)?.into_iter().flatten();
-        let is_bad = |exit: &Exit| matches!(exit, Exit::Signal(_) | Exit::Code(FAIL_CODE));
-        match exits.find(is_bad) {
-            Some(exit) => Err(RestartFailure::Ended { exit }),
-            None => Ok(()),
-        }
-    }
-
-    fn all_run(&self, attempt: &Attempt) -> Result<bool, RestartFailure> {
-        let status = attempt.computation().status();
-        let status = status.map_err(|error| start(error.into()))?;
-        Ok(status.running && usize::try_from(status.peers) == Ok(self.expected))
-    }
-
-    fn timed_out(&self, attempt: &Attempt, waited: Duration) -> RestartFailure {
-        let workers = attempt.computation().workers().unwrap_or_default();
-        let running = workers
-            .iter()
-            .filter(|worker| worker.state == WorkerState::Running)
-            .count();
-        let seen = workers
-            .iter()
-            .filter(|worker| worker.state != WorkerState::Running)
-            .map(|worker| {
-                let at = worker
-                    .barrier
-                    .as_ref()
-                    .map(|barrier| format!(" at {barrier}"))
-                    .unwrap_or_default();
-                format!(
-                    "{} (pid {}) is {}{at}",
-                    worker.program, worker.real_pid, worker.state
-                )
-            })
-            .collect();
-        RestartFailure::TimedOut {
-            waited,
-            running,
-            expected: self.expected,
-            seen,
-        }
-    }
-}
-
-fn start(error: AttemptError) -> RestartFailure {
-    RestartFailure::Start(Box::new(error))
-}
-
-/// [`Attempts::restart_limit`], where it is not given.
-const LEAST_LIMIT: Duration = Duration::from_secs(60);
-const BYTES_PER_SECOND: u64 = 16 << 20;
-/// Once memory is read back, a restart that hangs shows no next step. One that does not takes
-/// milliseconds for each.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
-/// How often it is looked whether a process has ended, which the coordinator may not see.
-const CHILD_LOOK: Duration = Duration::from_millis(50);

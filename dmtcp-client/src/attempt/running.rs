@@ -1,20 +1,31 @@
 //! A computation that runs, and every way to end it.
 
 use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    net::SocketAddr,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use dmtcp_proto::Status;
 
-use super::{AttemptError, directory::AttemptDir, stall_guard::StallGuard};
+use super::{
+    AttemptError,
+    directory::AttemptDir,
+    hosts::{Hosts, Place},
+    stall_guard::StallGuard,
+};
 use crate::{
     deadline::Deadline,
     process::{Child, ComputationTmp, Exit, ProcessError, Signal, kill_members},
+    remote::Probed,
     server::{Computation, ServerError},
 };
 
@@ -22,11 +33,20 @@ use crate::{
 /// **Dropping it kills the programs.** What its sets hold stays.
 #[derive(Debug)]
 pub struct Attempt {
-    children: Vec<Child>,
+    children: Vec<Started>,
     /// What the attempt has until it is ended.
     parts: Option<Parts>,
     computation: Computation,
     images: PathBuf,
+    hosts: Hosts,
+    tmp: PathBuf,
+}
+
+/// A process of this host, and the host on which it does its work.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) place: Place,
 }
 
 /// What an attempt is made of before anything runs in it.
@@ -38,6 +58,9 @@ pub(super) struct Parts {
     pub(super) tmp: ComputationTmp,
     /// Tells the sealer that nobody wants the set any more.
     pub(super) abandoned: Arc<AtomicBool>,
+    pub(super) hosts: Hosts,
+    /// The other hosts on which it may have processes.
+    pub(super) far: BTreeMap<OsString, Probed>,
     pub(super) _turn: Turn,
 }
 
@@ -65,12 +88,48 @@ impl Attempt {
             children: Vec::new(),
             computation: parts.computation.clone(),
             images: parts.dir.images(),
+            hosts: parts.hosts.clone(),
+            tmp: parts.tmp.path().to_owned(),
             parts: Some(parts),
         }
     }
 
-    pub(super) fn add(&mut self, child: Child) {
-        self.children.push(child);
+    pub(super) fn add(&mut self, child: Child, place: Place) {
+        self.children.push(Started { child, place });
+    }
+
+    pub(super) fn started(&self) -> &[Started] {
+        &self.children
+    }
+
+    /// What is known of another host of the attempt.
+    pub(super) fn probed(&self, host: &OsStr) -> Option<&Probed> {
+        self.parts.as_ref()?.far.get(host)
+    }
+
+    /// The other hosts of the attempt.
+    pub(super) fn far(&self) -> impl Iterator<Item = (&OsString, &Probed)> {
+        self.parts.iter().flat_map(|parts| &parts.far)
+    }
+
+    /// The coordinator as seen from there.
+    pub(super) fn coordinator_from(
+        &self,
+        place: Option<&OsStr>,
+    ) -> Result<SocketAddr, AttemptError> {
+        self.hosts.coordinator_from(place, self.computation.addr())
+    }
+
+    /// What runs the command there.
+    pub(super) fn send(
+        &self,
+        place: Option<&OsStr>,
+        command: Command,
+    ) -> Result<Command, AttemptError> {
+        match place {
+            None => Ok(command),
+            Some(host) => self.hosts.send(host, &command, self.tmp.clone()),
+        }
     }
 
     /// The coordinator: status, checkpoints, events.
@@ -86,8 +145,7 @@ impl Attempt {
     }
 
     pub(super) fn tmp_dir(&self) -> &Path {
-        let parts = self.parts.as_ref();
-        parts.map_or(&self.images, |parts| parts.tmp.path())
+        &self.tmp
     }
 
     /// How those that were started have ended; `None` for those that have not.
@@ -95,9 +153,12 @@ impl Attempt {
     /// After a start in the order in which they were started. `dmtcp_launch` becomes the program,
     /// so the exit is that of the program itself.
     ///
-    /// After a restart the native workers come first, and behind them, if the set has images of
+    /// After a restart the native workers come first, and behind them, for each host with images of
     /// DMTCP, **one** exit for them all: `dmtcp_restart` becomes the first process. If that one had
     /// already ended at the checkpoint it is [`Exit::Code`] 0 at once, while the others run.
+    ///
+    /// On other hosts it is what the launcher makes of it; ssh has 255 for a program that a signal
+    /// ended, and for a connection that broke. [`exit_hosts`](Self::exit_hosts) has the hosts.
     ///
     /// # Errors
     ///
@@ -105,8 +166,15 @@ impl Attempt {
     pub fn exits(&self) -> Result<Vec<Option<Exit>>, AttemptError> {
         self.children
             .iter()
-            .map(|child| Ok(child.try_wait()?))
+            .map(|started| Ok(started.child.try_wait()?))
             .collect()
+    }
+
+    /// The host of each of [`exits`](Self::exits); `None` is this one.
+    #[must_use]
+    pub fn exit_hosts(&self) -> Vec<Option<&OsStr>> {
+        let started = self.children.iter();
+        started.map(|started| started.place.as_deref()).collect()
     }
 
     /// How the programs ended, once all of them have and no worker is connected any more.
@@ -200,18 +268,18 @@ impl Attempt {
         // Those that have left the computation are about to end by themselves. A signal now would
         // only spoil their exit codes.
         let alone = Instant::now() + left() / 2;
-        for child in &self.children {
+        for Started { child, .. } in &self.children {
             match child.wait(alone.saturating_duration_since(Instant::now())) {
                 Ok(_) | Err(ProcessError::TimedOut { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         // All of them first: one that does not listen must not cost the others their grace.
-        for child in &self.children {
+        for Started { child, .. } in &self.children {
             child.signal_group(Signal::Terminate)?;
         }
         let mut exits = Vec::new();
-        for child in std::mem::take(&mut self.children) {
+        for Started { child, .. } in std::mem::take(&mut self.children) {
             exits.push(child.stop(left())?);
         }
         self.kill()?;
@@ -222,10 +290,16 @@ impl Attempt {
     /// its coordinator. Sets that are sealed stay; one that is being sealed is given up, unless it
     /// is complete already.
     ///
+    /// On other hosts it is sent by the launcher, on all of them at the same time. A host that
+    /// cannot be reached cannot be cleaned: its processes end by themselves when they learn that
+    /// their coordinator has gone, which one that is cut off never may.
+    ///
     /// # Errors
     ///
     /// [`AttemptError::Process`] when processes do not even end of SIGKILL; the next
-    /// [`Attempts::open`](super::Attempts::open) tries again.
+    /// [`Attempts::open`](super::Attempts::open) tries again. [`AttemptError::HostsLeft`] with the
+    /// hosts on which something may still run; the next start or restart tries again, and does
+    /// nothing else before it succeeds or is told that they are [gone](super::Attempts::gone).
     pub fn kill(mut self) -> Result<(), AttemptError> {
         self.end()
     }
@@ -238,20 +312,35 @@ impl Attempt {
         parts.abandoned.store(true, Ordering::Release);
         // Every step is taken whatever came of the one before, and the first failure is told.
         let mut failures: Vec<AttemptError> = Vec::new();
-        for child in &self.children {
+        let children = std::mem::take(&mut self.children);
+        for Started { child, .. } in &children {
             failures.extend(child.kill_group().err().map(Into::into));
         }
-        let members = kill_members(parts.tmp.path(), KILL_LIMIT);
-        failures.extend(members.err().map(Into::into));
-        for child in std::mem::take(&mut self.children) {
-            let ended = child.wait(end.saturating_duration_since(Instant::now()));
-            failures.extend(ended.err().map(Into::into));
-        }
-        match parts.computation.close(CLOSE_LIMIT) {
-            // The sealer may sit in a disk's sync; it then ends without a set.
-            Ok(()) | Err(ServerError::ServerGone | ServerError::TimedOut { .. }) => {}
-            Err(error) => failures.push(error.into()),
-        }
+        let far: Vec<OsString> = parts.far.keys().cloned().collect();
+        let (hosts, tmp, computation) = (&parts.hosts, parts.tmp.path(), &parts.computation);
+        let cleaned = thread::scope(|scope| {
+            let clean = || match far.is_empty() {
+                true => Ok(()),
+                false => hosts.clean(&far, tmp),
+            };
+            let cleaning = thread::Builder::new().spawn_scoped(scope, clean);
+            let members = kill_members(tmp, KILL_LIMIT);
+            failures.extend(members.err().map(Into::into));
+            for Started { child, .. } in children {
+                let ended = child.wait(end.saturating_duration_since(Instant::now()));
+                failures.extend(ended.err().map(Into::into));
+            }
+            match computation.close(CLOSE_LIMIT) {
+                // The sealer may sit in a disk's sync; it then ends without a set.
+                Ok(()) | Err(ServerError::ServerGone | ServerError::TimedOut { .. }) => {}
+                Err(error) => failures.push(error.into()),
+            }
+            match cleaning.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(cleaned)) => cleaned,
+                _ => clean(),
+            }
+        });
+        failures.extend(cleaned.err());
         if !failures.is_empty() {
             parts.dir.keep();
         }

@@ -4,11 +4,12 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use crate::{
+    host::HostFingerprint,
     server::{SealError, SealRound, SealedSet, Sealer},
     set::{Follower, ImageReport, Phase, SealRequest, SetHold, SetStore},
 };
@@ -26,6 +27,8 @@ pub(super) struct Seals {
     pub(super) origin: Option<SetHold>,
     /// The release of the DMTCP programs, if there are any.
     pub(super) dmtcp: Option<String>,
+    /// The other hosts that its processes run on.
+    pub(super) hosts: Arc<Mutex<Vec<HostFingerprint>>>,
     /// How long a round may take.
     pub(super) limit: Duration,
     /// The attempt is killed: there shall be no more sets of it.
@@ -53,6 +56,9 @@ impl Sealer for Seals {
         request.started = round.started;
         request.parent = self.parent;
         request.dmtcp.clone_from(&self.dmtcp);
+        let hosts = self.hosts.lock().unwrap_or_else(|error| error.into_inner());
+        request.hosts.clone_from(&hosts);
+        drop(hosts);
         request.phases = phases(round);
         request.abandoned = Arc::clone(&self.abandoned);
         request.follower = self.follower.take();
