@@ -114,9 +114,11 @@ impl CoordinatorCore {
     }
 
     fn refuse(&mut self, conn: ConnId, reason: Reject) {
-        let dialect = self.candidates(conn).iter().next();
+        let candidates = self.candidates(conn);
+        let certain = candidates.only().or_else(|| self.assumed_of(candidates));
+        let dialect = certain.or_else(|| candidates.iter().next());
         // These rejections have the same number in every dialect that is still possible; the
-        // only one that has not is chosen where the dialect is certain.
+        // only one that has not is chosen where the dialect is certain or assumed.
         if let Some(dialect) = dialect {
             self.send(conn, dialect, Body::Reject(reason));
         }
@@ -147,9 +149,10 @@ impl CoordinatorCore {
         if !message.group.is_null() {
             return Ok(Admission::Refuse(Reject::WrongComputation));
         }
-        if self.restart.is_some() {
-            // The parent of a forked child is held inside fork() until then.
-            return Ok(if forked {
+        if let Some(restart) = &self.restart {
+            // The parent of a forked child is held inside fork() until then. Before all processes are
+            // there none of them runs, and none can fork.
+            return Ok(if forked && self.roster.peers() >= restart.expected {
                 Admission::Park
             } else {
                 Admission::Refuse(Reject::NotRunning)
@@ -187,14 +190,15 @@ impl CoordinatorCore {
                 field: "state",
             });
         }
-        if message.group.is_null() {
-            return Err(DecodeError::Malformed {
-                kind: Kind::RestartWorker,
-                field: "computation",
-            });
-        }
         if self.roster.is_empty() {
-            return Ok(Admission::Admit);
+            // Somebody has to say what is restored.
+            return match message.group.is_null() {
+                true => Err(DecodeError::Malformed {
+                    kind: Kind::RestartWorker,
+                    field: "computation",
+                }),
+                false => Ok(Admission::Admit),
+            };
         }
         let Some(restart) = &self.restart else {
             return Ok(Admission::Refuse(Reject::NotRestarting));
@@ -203,7 +207,8 @@ impl CoordinatorCore {
             return Ok(Admission::Refuse(Reject::WrongComputation));
         }
         if hello.peers.max(1) != restart.expected {
-            let certain = self.candidates(conn).only();
+            let candidates = self.candidates(conn);
+            let certain = candidates.only().or_else(|| self.assumed_of(candidates));
             let known = certain.and_then(|dialect| dialect.kind_number(Kind::RejectPeerMismatch));
             let reason = known.map_or(Reject::WrongComputation, |_| Reject::PeerMismatch);
             return Ok(Admission::Refuse(reason));

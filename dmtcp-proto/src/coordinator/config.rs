@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::ids::UniquePid;
 use crate::interval::Interval;
 use crate::wire::Limits;
@@ -31,6 +32,11 @@ pub struct CoordinatorConfig {
     /// Whether a round waits for [`Input::Sealed`](super::Input::Sealed) before anybody is told
     /// that it is complete. Default: yes. Turn it off only where nothing is kept on disk.
     pub seal: bool,
+    /// What workers speak that have said nothing yet by which their dialect is told, when something
+    /// has to be sent to them: the releases from 3.0 on begin in the same way. Real workers tell
+    /// it with the next message after their first. Default: none; then a checkpoint has to wait for
+    /// it, and a kill cuts them off.
+    pub assumed: Option<Dialect>,
     /// IPv4 address that workers on this host publish to their peers. Default: 127.0.0.1.
     pub advertised_ip: [u8; 4],
     /// How much one peer may make us hold.
@@ -62,6 +68,7 @@ impl Default for CoordinatorConfig {
             launches: 0,
             kill_after_checkpoint: false,
             seal: true,
+            assumed: None,
             advertised_ip: [127, 0, 0, 1],
             limits: Limits::default(),
             max_store: 256 << 20,

@@ -433,6 +433,20 @@ impl CoordinatorCore {
     fn dialect_of(&self, conn: ConnId) -> Option<Dialect> {
         let own = self.candidates(conn).only();
         own.or_else(|| self.common_dialects(conn).only())
+            .or_else(|| self.assumed_of(self.common_dialects(conn)))
+    }
+
+    /// What the computation speaks, as far as it is known or assumed.
+    fn computation_dialect(&self) -> Option<Dialect> {
+        let dialects = self.computation.dialects;
+        dialects.only().or_else(|| self.assumed_of(dialects))
+    }
+
+    /// The configured assumption, if it can be right.
+    fn assumed_of(&self, candidates: Candidates) -> Option<Dialect> {
+        self.config
+            .assumed
+            .filter(|&dialect| candidates.contains(dialect))
     }
 
     fn event(&mut self, event: Event) {

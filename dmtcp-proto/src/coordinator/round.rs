@@ -81,7 +81,7 @@ impl CoordinatorCore {
             && self.restart.is_none()
             && self.kill.is_none()
             && !self.stopping
-            && self.computation.dialects.only().is_some()
+            && self.computation_dialect().is_some()
     }
 
     /// Asks for a round; [`can_start`](Self::can_start) holds.
@@ -149,7 +149,9 @@ impl CoordinatorCore {
             generation,
             workers: peers,
         });
-        if let Some(dialect) = self.computation.dialects.only() {
+        if let Some(dialect) = self.computation_dialect() {
+            // What is answered to an order in it is in it.
+            self.computation.dialects = dialect.into();
             self.broadcast(&self.order(dialect, then_exit));
         }
     }
