@@ -11,8 +11,8 @@
 //! ```
 //!
 //! - To run a computation that survives a kill: [`attempt`].
-//! - To be the coordinator: [`server`]. To speak to one: [`coordinator`]. To keep what it checkpoints:
-//!   [`foreign`].
+//! - To be the coordinator: [`server`]; as a program of its own: [`standalone`]. To speak to one:
+//!   [`coordinator`]. To keep what it checkpoints: [`foreign`].
 //! - To be checkpointed without DMTCP: [`native`].
 //! - To see who holds the others up: [`watch`].
 //! - To run parts of a computation on other hosts: [`remote`].
@@ -48,6 +48,7 @@ mod restart;
 mod sample_images;
 pub mod server;
 pub mod set;
+pub mod standalone;
 mod tools;
 pub mod watch;
 

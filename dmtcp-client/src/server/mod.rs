@@ -36,6 +36,7 @@ pub use sealing::{SealError, SealRound, SealedSet, Sealer};
 
 use std::{
     io,
+    net::TcpListener,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -90,15 +91,32 @@ impl Server {
     /// there is no thread for its sealer, [`ServerError::ServerGone`], and
     /// [`ServerError::TimedOut`] after [`Computation::ANSWER_LIMIT`]; there is none then.
     pub fn open(&self, config: ComputationConfig) -> Result<Computation, ServerError> {
+        if !config.access.lets_in_at(config.addr.ip()) {
+            return Err(ServerError::NobodyMayCome { addr: config.addr });
+        }
+        let listener = listener::bind(config.addr).map_err(|source| ServerError::Listen {
+            addr: config.addr,
+            source,
+        })?;
+        self.open_on(listener, config)
+    }
+
+    /// The same on a socket that listens already; the address in `config` does not count. Who may
+    /// connect does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        &self,
+        listener: TcpListener,
+        config: ComputationConfig,
+    ) -> Result<Computation, ServerError> {
         let failed = |source| ServerError::Listen {
             addr: config.addr,
             source,
         };
         let start_failed = |source| ServerError::Start { source };
-        if !config.access.lets_in_at(config.addr.ip()) {
-            return Err(ServerError::NobodyMayCome { addr: config.addr });
-        }
-        let listener = listener::bind(config.addr).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let host = identity::host_name().map_err(start_failed)?;
         let mut coordinator = config.coordinator.seal(config.sealer.is_some());

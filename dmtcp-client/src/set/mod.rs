@@ -69,5 +69,6 @@ pub use manifest::{ImageKind, Manifest, Phase, SavedFile, SealedImage};
 pub use request::{ImageReport, SealRequest};
 pub use retain::{KeptSet, RemovedSet, Retained};
 pub use retention::{KeepReason, RemoveReason, RetentionPolicy};
+pub(crate) use settle::settled_paths;
 pub use store::{Listing, Newest, SetStore, list};
 pub(crate) use writers::is_written;

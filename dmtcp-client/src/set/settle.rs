@@ -10,6 +10,7 @@ use super::writers::{self, FileId, Scan, Wanted};
 use crate::durable;
 use crate::identity;
 use crate::image::{self, ImageError};
+use dmtcp_proto::UniquePid;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -63,6 +64,14 @@ pub(super) fn settle(request: &SealRequest) -> Result<Vec<Settled<'_>>, SealErro
         thread::sleep(pause.min(request.deadline - now));
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Waits in the same way, and makes no set: whose image is where.
+pub(crate) fn settled_paths(request: &SealRequest) -> Result<Vec<(UniquePid, PathBuf)>, SealError> {
+    let settled = settle(request)?.into_iter();
+    Ok(settled
+        .map(|image| (image.report.process, image.path))
+        .collect())
 }
 
 /// A reported image and where it will be.

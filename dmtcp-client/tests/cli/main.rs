@@ -4,11 +4,13 @@ mod coordinators;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../counter/mod.rs"]
 mod counter;
+mod drop_in;
 mod images;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../real/mod.rs"]
 mod real;
 mod real_dmtcp;
+mod real_drop_in;
 mod run;
 #[path = "../sample_images/mod.rs"]
 mod sample_images;

@@ -19,6 +19,14 @@ pub(crate) struct Installation {
     pub(crate) quirks: &'static Quirks,
 }
 
+impl Installation {
+    /// The folder of its programs.
+    #[allow(dead_code, reason = "only some test programs copy it")]
+    pub(crate) fn folder(&self) -> &Path {
+        self.tools.dir()
+    }
+}
+
 /// Runs `test` on every installation of [`Tools::all`]. One test at a time: several would starve
 /// each other.
 pub(crate) fn on_each(test: impl Fn(&Installation)) {

@@ -7,6 +7,8 @@
 mod archive;
 mod ask;
 mod checkpoint;
+mod command;
+mod coordinator;
 mod duration;
 mod failure;
 mod inspect;
@@ -18,19 +20,20 @@ mod text;
 mod verify;
 mod workers;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use failure::Failure;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(name = "dmtcpctl", version, about = ABOUT, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    task: Task,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Task {
     Inspect(inspect::Arguments),
     Sets(sets::Arguments),
     Verify(verify::Arguments),
@@ -40,19 +43,49 @@ enum Command {
     Status(status::Arguments),
     Workers(workers::Arguments),
     Checkpoint(checkpoint::Arguments),
+    /// A coordinator, in place of DMTCP's `dmtcp_coordinator`, with its options; this program is
+    /// that when it is called by that name
+    #[command(disable_help_flag = true)]
+    Coordinator(Words),
+    /// Ask a coordinator, in place of DMTCP's `dmtcp_command`, with its options and its output;
+    /// this program is that when it is called by that name
+    #[command(disable_help_flag = true)]
+    Command(Words),
+}
+
+/// Options that are not ours.
+#[derive(Debug, Args)]
+struct Words {
+    /// As those of the program that it replaces; `--help` lists them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "OPTIONS"
+    )]
+    words: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Sets(arguments) => sets::run(&arguments),
-        Command::Verify(arguments) => verify::run(&arguments),
-        Command::Prune(arguments) => prune::run(&arguments),
-        Command::Pack(arguments) => archive::pack(&arguments),
-        Command::Unpack(arguments) => archive::unpack(&arguments),
-        Command::Status(arguments) => status::run(&arguments),
-        Command::Workers(arguments) => workers::run(&arguments),
-        Command::Checkpoint(arguments) => checkpoint::run(&arguments),
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    if coordinator::is_called(&name) {
+        return coordinator::run(&words.collect::<Vec<_>>());
+    }
+    if command::is_called(&name) {
+        return command::run(&words.collect::<Vec<_>>());
+    }
+    let done = match Cli::parse().task {
+        Task::Inspect(arguments) => inspect::run(&arguments),
+        Task::Sets(arguments) => sets::run(&arguments),
+        Task::Verify(arguments) => verify::run(&arguments),
+        Task::Prune(arguments) => prune::run(&arguments),
+        Task::Pack(arguments) => archive::pack(&arguments),
+        Task::Unpack(arguments) => archive::unpack(&arguments),
+        Task::Status(arguments) => status::run(&arguments),
+        Task::Workers(arguments) => workers::run(&arguments),
+        Task::Checkpoint(arguments) => checkpoint::run(&arguments),
+        Task::Coordinator(Words { words }) => return coordinator::run(&words),
+        Task::Command(Words { words }) => return command::run(&words),
     };
     done.unwrap_or_else(|failure: Failure| failure.report())
 }

@@ -40,6 +40,11 @@ pub(crate) fn print_json<T: Serialize>(command: &str, content: &T) -> Result<(),
     print(&(text + "\n"))
 }
 
+/// Writes text to stderr, for what has its own form of errors.
+pub(crate) fn print_error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes an error to stderr, where there may be nobody either.
 pub(crate) fn complain(problem: &Problem, hint: Option<&str>) {
     let mut text = format!(

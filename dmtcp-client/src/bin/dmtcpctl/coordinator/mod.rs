@@ -1,0 +1,158 @@
+//! `dmtcpctl coordinator`, also under the name `dmtcp_coordinator`: arguments, signals, terminal
+//! and background around [`dmtcp_client::standalone`].
+
+mod arguments;
+mod console;
+mod daemon;
+mod listener;
+mod signals;
+
+use arguments::{Arguments, Asked};
+use dmtcp_client::Tools;
+use dmtcp_client::standalone::{Importance, Standalone, StandaloneConfig, in_words, utc};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use crate::output;
+use crate::text::printable;
+
+/// Runs it with the arguments behind its name, which is the first.
+pub(crate) fn run(words: &[OsString]) -> ExitCode {
+    let environment = |name: &str| std::env::var_os(name);
+    let arguments = match arguments::read(words, environment) {
+        Ok(Asked::Run(arguments)) => *arguments,
+        Ok(Asked::Help) => return said(arguments::HELP),
+        Ok(Asked::Version) => {
+            return said(concat!("dmtcpctl ", env!("CARGO_PKG_VERSION"), "\n"));
+        }
+        Err(text) => {
+            let text = format!("{text}\n  hint: --help says what it takes");
+            complain(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(arguments, words) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: Arguments, words: &[OsString]) -> io::Result<u8> {
+    let listener = listener::inherited(arguments.listener_is_stdin)?;
+    if arguments.daemon {
+        return daemon::start(&arguments, words, listener);
+    }
+    // Before any thread, so that every thread has them blocked.
+    let signals = signals::Signals::block()?;
+    let config = config(&arguments, listener);
+    let standalone = Standalone::start(config).map_err(other)?;
+    signals.quit_on(standalone.input(), arguments.listener_is_stdin)?;
+    let computation = standalone.computation();
+    let addr = computation.addr();
+    if arguments.quiet == 0 {
+        let text = format!(
+            "dmtcp_coordinator: {addr}, interval {}, restart script in {}\nType '?' for help.\n",
+            match arguments.interval.to_wire() {
+                seconds if seconds > 0 => format!("{seconds} s"),
+                _ => "none".to_owned(),
+            },
+            arguments.script_dir.display()
+        );
+        output::print(&text).map_err(|_| io::Error::other("cannot write to stdout"))?;
+    }
+    if !arguments.listener_is_stdin {
+        console::start(computation, standalone.input())?;
+    }
+    let quiet = arguments.quiet;
+    let ending = standalone.run(|event| {
+        let Some((importance, text)) = in_words(event) else {
+            return;
+        };
+        let is_wanted = match importance {
+            Importance::Note => quiet == 0,
+            _ => quiet < 2,
+        };
+        if is_wanted {
+            log(&text);
+        }
+    });
+    if quiet == 0 {
+        log(ending.reason());
+    }
+    Ok(ending.exit_code())
+}
+
+fn config(arguments: &Arguments, listener: Option<TcpListener>) -> StandaloneConfig {
+    let mut config = StandaloneConfig::default();
+    config.addr = arguments.addr;
+    config.listener = listener;
+    config.access = arguments.access.clone();
+    config.interval = arguments.interval;
+    config.kill_after_checkpoint = arguments.kill_after_checkpoint;
+    config.exit_on_last = arguments.exit_on_last;
+    config.timeout = arguments.timeout;
+    config.stale_timeout = arguments.stale_timeout;
+    config.script_dir.clone_from(&arguments.script_dir);
+    if let Some(folder) = installation() {
+        // Whoever starts a coordinator from among them uses them, too.
+        let tools = Tools::find(Some(&folder)).ok();
+        config.assumed = tools.and_then(|tools| tools.dialect().ok());
+        config.restart_command = folder.join(RESTART).into();
+    }
+    config.port_file.clone_from(&arguments.port_file);
+    config.status_file.clone_from(&arguments.status_file);
+    config
+}
+
+/// The folder of DMTCP's other programs, if this one stands among them: as it was called, or as it
+/// is.
+fn installation() -> Option<PathBuf> {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = called.filter(|path| path.components().count() > 1);
+    let called = called.and_then(|path| std::path::absolute(path).ok());
+    let places = [called, std::env::current_exe().ok()];
+    places.into_iter().flatten().find_map(|program| {
+        let folder = program.parent()?;
+        folder.join(RESTART).is_file().then(|| folder.to_owned())
+    })
+}
+
+fn said(text: &str) -> ExitCode {
+    match output::print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn complain(text: &str) {
+    // There may be nobody to be told.
+    let _ = writeln!(io::stderr().lock(), "dmtcp_coordinator: {text}");
+}
+
+fn log(text: &str) {
+    complain(&format!("{} {}", utc(SystemTime::now()), printable(text)));
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    io::Error::other(text)
+}
+
+/// Whether this program is called by the name of the one that it replaces.
+pub(crate) fn is_called(name: &OsStr) -> bool {
+    Path::new(name).file_name() == Some(OsStr::new("dmtcp_coordinator"))
+}
+
+const RESTART: &str = "dmtcp_restart";

@@ -1,0 +1,291 @@
+//! The life of a coordinator that is a program of its own, from its start to its exit code.
+
+use super::error::StandaloneError;
+use super::files::{PortFile, StatusFile};
+use super::script::{ScriptSealer, Told};
+use crate::server::{Access, Computation, ComputationConfig, ComputationEvent, Event, Server};
+use crate::{durable, identity};
+use dmtcp_proto::{CoordinatorConfig, Dialect, Interval};
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What is decided at the start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StandaloneConfig {
+    /// Where to listen. Default: 127.0.0.1:7779.
+    pub addr: SocketAddr,
+    /// A socket that listens already; then [`addr`](Self::addr) does not count. Default: none.
+    pub listener: Option<TcpListener>,
+    /// Who may connect. Default: this process's user and root on this host.
+    pub access: Access,
+    /// Periodic checkpoints. Default: never.
+    pub interval: Interval,
+    /// What processes are assumed to speak until it is known
+    /// ([`CoordinatorConfig::assumed`]). Default: none.
+    pub assumed: Option<Dialect>,
+    /// Processes exit behind every checkpoint. Default: no.
+    pub kill_after_checkpoint: bool,
+    /// It ends with its last process. Default: no.
+    pub exit_on_last: bool,
+    /// It ends after this time, whoever runs. Default: never.
+    pub timeout: Option<Duration>,
+    /// It ends after this time without processes. Default: 8 hours.
+    pub stale_timeout: Option<Duration>,
+    /// Directory of the restart script. Default: the working directory.
+    pub script_dir: PathBuf,
+    /// The `dmtcp_restart` that the script starts. Default: the one in its `PATH`.
+    pub restart_command: OsString,
+    /// File for the number of the port, removed in the end. Default: none.
+    pub port_file: Option<PathBuf>,
+    /// File for host, port, pid, interval. Default: none.
+    pub status_file: Option<PathBuf>,
+}
+
+impl Default for StandaloneConfig {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 7779)),
+            listener: None,
+            access: Access::default(),
+            interval: Interval::Never,
+            assumed: None,
+            kill_after_checkpoint: false,
+            exit_on_last: false,
+            timeout: None,
+            stale_timeout: Some(Duration::from_secs(8 * 3600)),
+            script_dir: PathBuf::from("."),
+            restart_command: OsString::from("dmtcp_restart"),
+            port_file: None,
+            status_file: None,
+        }
+    }
+}
+
+/// What a running coordinator is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Something happened in its computation.
+    Event(ComputationEvent),
+    /// Its computation has ended: it was told over the wire to quit, or by
+    /// [`Computation::quit`].
+    Closed,
+    /// End, and let all processes exit.
+    Quit,
+}
+
+/// Why it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It was told to.
+    Quit,
+    /// With its last process ([`StandaloneConfig::exit_on_last`]).
+    LastLeft,
+    /// [`StandaloneConfig::timeout`]
+    TimedOut,
+    /// [`StandaloneConfig::stale_timeout`]
+    Stale,
+}
+
+impl Ending {
+    /// What `dmtcp_coordinator` exits with.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Quit | Self::LastLeft => 0,
+            Self::TimedOut | Self::Stale => 1,
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Quit => "told to quit",
+            Self::LastLeft => "the last process has left",
+            Self::TimedOut => "the time that it was given is over",
+            Self::Stale => "there were no processes for too long",
+        }
+    }
+}
+
+/// A coordinator of its own, listening.
+#[derive(Debug)]
+pub struct Standalone {
+    server: Server,
+    computation: Arc<Computation>,
+    inputs: Receiver<Input>,
+    input: Sender<Input>,
+    exit_on_last: bool,
+    ends_at: Option<Instant>,
+    stale_timeout: Option<Duration>,
+    /// Removed with it.
+    _port_file: Option<PortFile>,
+    status_file: Option<StatusFile>,
+}
+
+impl Standalone {
+    /// Listens and writes its files.
+    ///
+    /// # Errors
+    /// [`StandaloneError`].
+    pub fn start(config: StandaloneConfig) -> Result<Self, StandaloneError> {
+        let now = Instant::now();
+        let server = Server::start()?;
+        let interval = config.interval;
+        let told = Arc::new(Mutex::new(Told { port: 0, interval }));
+        let sealer = ScriptSealer::told_later(&config.script_dir, &config.restart_command, &told);
+        let mut core = CoordinatorConfig::default().interval(interval);
+        core.kill_after_checkpoint = config.kill_after_checkpoint;
+        core.assumed = config.assumed;
+        let opening = ComputationConfig::default()
+            .addr(config.addr)
+            .access(config.access)
+            .coordinator(core)
+            .sealer(sealer);
+        let computation = match config.listener {
+            Some(listener) => server.open_on(listener, opening)?,
+            None => server.open(opening)?,
+        };
+        told.lock().unwrap_or_else(|e| e.into_inner()).port = computation.port();
+        let status_file = match &config.status_file {
+            Some(path) => {
+                let host = identity::host_name().unwrap_or_default();
+                let host = host.to_string_lossy();
+                let addr = computation.addr();
+                Some(StatusFile::write(path, &host, addr, interval)?)
+            }
+            None => None,
+        };
+        let port_file = config.port_file.as_deref();
+        let port_file = port_file.map(|path| PortFile::write(path, computation.port()));
+        let (input, inputs) = mpsc::channel();
+        forward(&computation, &input)?;
+        Ok(Self {
+            server,
+            computation: Arc::new(computation),
+            inputs,
+            input,
+            exit_on_last: config.exit_on_last,
+            ends_at: config.timeout.and_then(|limit| now.checked_add(limit)),
+            stale_timeout: config.stale_timeout,
+            _port_file: port_file.transpose()?,
+            status_file,
+        })
+    }
+
+    /// Its computation, for whoever asks it in this process.
+    #[must_use]
+    pub fn computation(&self) -> &Arc<Computation> {
+        &self.computation
+    }
+
+    /// The way to tell it something, from any thread.
+    #[must_use]
+    pub fn input(&self) -> Sender<Input> {
+        self.input.clone()
+    }
+
+    /// Serves until it ends; each event is told as it comes.
+    pub fn run(self, mut told: impl FnMut(&ComputationEvent)) -> Ending {
+        let mut idle_since = Some(Instant::now());
+        let ending = loop {
+            let idle_ends = idle_since
+                .zip(self.stale_timeout)
+                .and_then(|(since, limit)| since.checked_add(limit));
+            let next = self.ends_at.into_iter().chain(idle_ends).min();
+            let input = match next {
+                Some(next) => {
+                    let left = next.saturating_duration_since(Instant::now());
+                    self.inputs.recv_timeout(left)
+                }
+                None => self.inputs.recv().map_err(RecvTimeoutError::from),
+            };
+            match input {
+                Ok(Input::Event(event)) => {
+                    told(&event);
+                    let is_empty = self.becomes_empty(&event);
+                    if is_empty && self.exit_on_last {
+                        break Ending::LastLeft;
+                    }
+                    match event {
+                        _ if is_empty => idle_since = Some(Instant::now()),
+                        ComputationEvent::Coordinator(
+                            Event::WorkerJoined(_) | Event::RestartStarted { .. },
+                        ) => idle_since = None,
+                        _ => {}
+                    }
+                }
+                Ok(Input::Quit | Input::Closed) | Err(RecvTimeoutError::Disconnected) => {
+                    break Ending::Quit;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let now = Instant::now();
+                    if self.ends_at.is_some_and(|end| end <= now) {
+                        break Ending::TimedOut;
+                    }
+                    // An event that was lost may have said that somebody came.
+                    match self.computation.status() {
+                        Ok(status) if status.peers > 0 => idle_since = None,
+                        _ => break Ending::Stale,
+                    }
+                }
+            }
+        };
+        self.end(ending);
+        ending
+    }
+
+    fn becomes_empty(&self, event: &ComputationEvent) -> bool {
+        match event {
+            ComputationEvent::Coordinator(Event::ComputationEnded { .. }) => true,
+            // That may have been among those that were lost.
+            ComputationEvent::Lagged(_) => self
+                .computation
+                .status()
+                .is_ok_and(|status| status.peers == 0),
+            _ => false,
+        }
+    }
+
+    fn end(self, ending: Ending) {
+        // What does not end in time ends with the process.
+        let _ = match ending {
+            Ending::Quit => self.computation.quit(FAREWELL),
+            _ => self.computation.close(FAREWELL),
+        };
+        let _ = self.server.shutdown(FAREWELL);
+        if let Some(file) = self.status_file {
+            // The process ends; who reads the file sees that its pid is gone.
+            let _ = file.ended(ending.reason());
+        }
+    }
+}
+
+/// Hands on what happens, until the computation ends.
+fn forward(computation: &Computation, input: &Sender<Input>) -> Result<(), StandaloneError> {
+    let (events, input) = (computation.events(), input.clone());
+    thread::Builder::new()
+        .name("dmtcp-events".to_owned())
+        .spawn(move || {
+            let told = events
+                .into_iter()
+                .all(|event| input.send(Input::Event(event)).is_ok());
+            if told {
+                // Nobody is there to be told if it has ended meanwhile.
+                let _ = input.send(Input::Closed);
+            }
+        })
+        .map_err(durable::failed("start a thread for", "events".as_ref()))?;
+    Ok(())
+}
+
+/// For processes that are told to exit, and for the script that is being written.
+const FAREWELL: Duration = Duration::from_secs(20);

@@ -1,0 +1,373 @@
+//! `dmtcpctl coordinator` and `dmtcpctl command`, in place of DMTCP's own, with native workers.
+
+use crate::counter::Counter;
+use crate::real::soon;
+use crate::run::{Ran, command, run};
+use crate::state::nobody_starts;
+use dmtcp_client::Dialect;
+use dmtcp_client::native::Options;
+use dmtcp_proto::RestartScript;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// Longer than anything here takes unless it hangs.
+const LONG: Duration = Duration::from_secs(60);
+
+struct Coordinator {
+    dir: tempfile::TempDir,
+    child: Child,
+    port: u16,
+}
+
+impl Coordinator {
+    fn start(options: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), options)
+    }
+
+    fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Self {
+        let child = {
+            let _alone = nobody_starts();
+            command(["coordinator", "-p", "0", "--port-file", "port"])
+                .args(options)
+                .current_dir(dir.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let port_file = dir.path().join("port");
+        let port = soon("the port file", || fs::read_to_string(&port_file).ok());
+        Self {
+            port: port.parse().unwrap(),
+            dir,
+            child,
+        }
+    }
+
+    fn ask(&self, words: &[&str]) -> Ran {
+        let port = self.port.to_string();
+        run([&["command", "-h", "127.0.0.1", "-p", &port], words].concat())
+    }
+
+    fn json(&self, words: &[&str], code: i32) -> Value {
+        let ran = self.ask(&[&["--json"], words].concat());
+        assert_eq!(
+            (ran.code, ran.err.as_str()),
+            (code, ""),
+            "{words:?}: {}",
+            ran.out
+        );
+        assert_eq!(ran.out.lines().count(), 1);
+        serde_json::from_str(&ran.out).unwrap()
+    }
+
+    fn worker(&self) -> Counter {
+        let addr = (Ipv4Addr::LOCALHOST, self.port).into();
+        let options = Options::new(addr, Dialect::V5)
+            .checkpoint_dir(self.dir.path())
+            .barrier_limit(LONG);
+        Counter::launch(&options)
+    }
+
+    fn wait_running(&self, peers: u32) {
+        soon("all to run", || {
+            let status = self.json(&["-s"], 0);
+            (status["num_peers"] == peers && status["running"] == true).then_some(())
+        });
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.dir.path().join(name).exists()
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        soon("the end", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        // Ended by itself is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_checkpoint_leaves_images_and_a_script_that_names_them_all() {
+    let mut coordinator = Coordinator::start(&["-q"]);
+    let mut workers = [(); 3].map(|()| coordinator.worker());
+    coordinator.wait_running(3);
+    let listed = coordinator.json(&["-l"], 0);
+    assert_eq!(
+        listed["workers"]
+            .as_str()
+            .unwrap()
+            .matches("WorkerState::RUNNING")
+            .count(),
+        3
+    );
+    assert_eq!(coordinator.json(&["-bc"], 0)["num_peers"], 3);
+
+    let link = coordinator.dir.path().join(RestartScript::LINK_NAME);
+    let name = fs::read_link(&link).unwrap();
+    assert_eq!(name.components().count(), 1, "{name:?}");
+    let text = fs::read(&link).unwrap();
+    assert_eq!(
+        fs::metadata(&link).unwrap().permissions().mode() & 0o777,
+        0o755
+    );
+    let script = RestartScript::parse(&text).unwrap();
+    assert_eq!(
+        (script.coordinator_port, script.processes()),
+        (coordinator.port, 3)
+    );
+    for image in script.hosts.iter().flat_map(|host| &host.images) {
+        let path = Path::new(std::str::from_utf8(image.as_bytes()).unwrap());
+        dmtcp_client::image::check_whole(path).unwrap();
+    }
+    let aside = fs::read_dir(coordinator.dir.path()).unwrap();
+    let aside = aside.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        let name = name.to_string_lossy();
+        name.ends_with(".temp") || name.contains(".sh.")
+    });
+    assert_eq!(aside.count(), 0);
+
+    assert_eq!(coordinator.json(&["-kc"], 0)["num_peers"], 3);
+    for worker in &mut workers {
+        worker.child.wait().unwrap();
+    }
+    assert_eq!(coordinator.json(&["-s"], 0)["num_peers"], 0);
+    assert_eq!(coordinator.ask(&["-q"]).code, 0);
+    assert_eq!(coordinator.end().code(), Some(0));
+    assert!(!coordinator.has("port"), "it goes with the coordinator");
+}
+
+#[test]
+fn a_round_that_fails_leaves_no_script() {
+    let coordinator = Coordinator::start(&["-q", "-q"]);
+    let worker = coordinator.worker();
+    coordinator.wait_running(1);
+    // It takes the order and never comes to it.
+    kill(pid_of(&worker.child), Signal::SIGSTOP).unwrap();
+    assert_eq!(coordinator.json(&["-c"], 0)["num_peers"], 1);
+    kill(pid_of(&worker.child), Signal::SIGKILL).unwrap();
+    soon("the end of the round", || {
+        (coordinator.json(&["-s"], 0)["num_peers"] == 0).then_some(())
+    });
+    assert!(!coordinator.has(RestartScript::LINK_NAME));
+    // And the next computation is not held up.
+    let _worker = coordinator.worker();
+    coordinator.wait_running(1);
+    assert_eq!(coordinator.json(&["-bc"], 0)["num_peers"], 1);
+    assert!(coordinator.has(RestartScript::LINK_NAME));
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+#[test]
+fn it_ends_as_it_is_told() {
+    let mut last = Coordinator::start(&["--exit-on-last", "-q"]);
+    let mut worker = last.worker();
+    last.wait_running(1);
+    worker.kill();
+    assert_eq!(last.end().code(), Some(0));
+
+    let mut timed = Coordinator::start(&["--timeout", "1", "-q"]);
+    assert_eq!(timed.end().code(), Some(1));
+    assert!(!timed.has("port"));
+    let mut stale = Coordinator::start(&["--stale-timeout", "1", "-q"]);
+    assert_eq!(stale.end().code(), Some(1));
+
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut coordinator = Coordinator::start(&["--status-file", "status", "-q"]);
+        let mut worker = coordinator.worker();
+        coordinator.wait_running(1);
+        kill(pid_of(&coordinator.child), signal).unwrap();
+        assert_eq!(coordinator.end().code(), Some(0), "{signal}");
+        let ended = worker.child.wait().unwrap();
+        assert_eq!(ended.signal(), None, "it is told to exit: {ended}");
+        assert!(!coordinator.has("port"));
+        let status = fs::read_to_string(coordinator.dir.path().join("status")).unwrap();
+        for line in [
+            "Coordinator started: 2",
+            "Status...",
+            "Port: ",
+            "PID: ",
+            "Coordinator exited: 2",
+        ] {
+            assert!(status.contains(line), "no {line} in\n{status}");
+        }
+    }
+}
+
+#[test]
+fn commands_are_typed_at_it() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = {
+        let _alone = nobody_starts();
+        command(["coordinator", "-p", "0", "-q", "-i", "5"])
+            .current_dir(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut typed = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut expect = |wanted: &str| lines.find(|line| line.contains(wanted)).expect("the line");
+    writeln!(typed, "S").unwrap();
+    expect("Checkpoint Interval: 5");
+    expect("NUM_PEERS=0");
+    writeln!(typed, "i 9").unwrap();
+    expect("Interval changed to 9");
+    writeln!(typed, "c").unwrap();
+    expect("not running");
+    writeln!(typed, "?").unwrap();
+    expect("end this coordinator");
+    writeln!(typed, "q").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn in_the_background_it_goes_on_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("port");
+    fs::write(&path, "1").unwrap();
+    let status = {
+        let _alone = nobody_starts();
+        command([
+            "coordinator",
+            "--daemon",
+            "-p",
+            "0",
+            "--port-file",
+            "port",
+            "--timeout",
+            "60",
+        ])
+        .args(["--coord-logfile", "log"])
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .status()
+        .unwrap()
+    };
+    assert_eq!(status.code(), Some(0));
+    let port: u16 = fs::read_to_string(&path).unwrap().parse().unwrap();
+    assert_ne!(port, 1, "that was of another one");
+    let port = port.to_string();
+    let ran = run(["command", "-h", "127.0.0.1", "-p", &port, "-s"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.out.contains("  NUM_PEERS=0\n  RUNNING=no\n"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(
+        run(["command", "-h", "127.0.0.1", "-p", &port, "-q"]).code,
+        0
+    );
+    soon("its end", || (!path.exists()).then_some(()));
+    let log = fs::read_to_string(dir.path().join("log")).unwrap();
+    assert!(log.contains("told to quit"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_not_ignored() {
+    for words in [&["--write-kv-data"][..], &["--unheard-of"], &["-p", "x"]] {
+        let ran = run([&["coordinator"], words].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{words:?}");
+        assert!(ran.err.starts_with("dmtcp_coordinator: "), "{}", ran.err);
+    }
+    let taken = Coordinator::start(&["-q"]);
+    let ran = run(["coordinator", "-p", &taken.port.to_string()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("cannot listen"), "{}", ran.err);
+}
+
+#[test]
+fn the_command_says_and_exits_as_the_one_it_replaces() {
+    let coordinator = Coordinator::start(&["-q"]);
+    let port = Value::from(coordinator.port);
+    let status = coordinator.json(&["-s"], 0);
+    assert_eq!(status["schema_version"], 1);
+    assert_eq!(status["command"], "DMT_STATUS");
+    assert_eq!(status["command_status"], "DMT_COORD_SUCCESS");
+    assert_eq!(
+        (&status["coordinator_host"], &status["coordinator_port"]),
+        (&"127.0.0.1".into(), &port)
+    );
+    assert_eq!(
+        (&status["num_peers"], &status["checkpoint_interval"]),
+        (&0.into(), &0.into())
+    );
+    for words in [&["-c"][..], &["-bc"], &["-kc"]] {
+        let refused = coordinator.json(words, 2);
+        assert_eq!(refused["command_status"], "DMT_COORD_NOT_RUNNING");
+        assert_eq!(coordinator.ask(words).code, 2);
+    }
+    assert_eq!(coordinator.json(&["-i7"], 0)["checkpoint_interval"], 7);
+    assert_eq!(coordinator.json(&["s"], 0)["checkpoint_interval"], 7);
+    let text = coordinator.ask(&["--interval", "0"]);
+    assert_eq!(
+        (text.code, text.out.as_str()),
+        (0, "Interval changed to 0\n")
+    );
+    let text = coordinator.ask(&["-s"]);
+    let expected = format!(
+        "Coordinator:\n  Host: 127.0.0.1\n  Port: {port}\nStatus...\n  NUM_PEERS=0\n  RUNNING=no\n  \
+         CKPT_INTERVAL=0 (checkpoint manually)\n"
+    );
+    assert_eq!(text.out, expected);
+    assert_eq!(
+        coordinator.json(&["--nonsense"], 2)["command_status"],
+        "DMT_COORD_INVALID_COMMAND"
+    );
+    assert_eq!(
+        coordinator.json(&["--version"], 0)["command"],
+        "DMT_VERSION"
+    );
+    assert_eq!(coordinator.ask(&["--nonsense"]).code, 1);
+    assert_eq!(coordinator.ask(&[]).code, 1);
+    assert_eq!(coordinator.ask(&["-k"]).code, 0);
+    let nobody = run(["command", "--json", "-p", "1", "-s"]);
+    assert_eq!(nobody.code, 2);
+    let nobody: Value = serde_json::from_str(&nobody.out).unwrap();
+    assert_eq!(nobody["command_status"], "DMT_COORD_NOT_FOUND");
+}
+
+#[test]
+fn it_answers_to_the_names_of_those_it_replaces() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["dmtcp_coordinator", "dmtcp_command"] {
+        let path = dir.path().join(name);
+        symlink(env!("CARGO_BIN_EXE_dmtcpctl"), &path).unwrap();
+        let help = Command::new(&path).arg("--help").output().unwrap();
+        let text = String::from_utf8(help.stdout).unwrap();
+        assert!(text.starts_with(&format!("Usage: {name} ")), "{text}");
+    }
+}
+
+#[test]
+fn only_this_host_is_listened_to() {
+    let coordinator = Coordinator::start(&["-q"]);
+    let elsewhere = (Ipv4Addr::new(127, 0, 0, 2), coordinator.port);
+    assert!(TcpStream::connect(elsewhere).is_err());
+    let open = Coordinator::start(&["-q", "--open"]);
+    TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), open.port)).unwrap();
+}
