@@ -153,6 +153,25 @@ fn a_process_that_vanishes_before_it_answers_fails_the_checkpoint() {
     });
 }
 
+/// It is cut off, but nothing says that its process ends of that.
+#[test]
+fn a_process_that_breaks_the_protocol_before_it_answers_fails_the_checkpoint() {
+    for_each_dialect(|dialect| {
+        let (mut world, mut workers) = launched(dialect, 3);
+        let id = checkpoint(&mut world);
+        let broken = workers.pop().unwrap();
+        broken.say(&mut world, Body::KillPeer);
+        assert!(world.is_closed(broken.conn));
+        assert!(matches!(failed(&world), Some(RoundError::PeerLost(_))));
+        assert!(matches!(
+            world.reply(id),
+            Some(Err(CommandError::CheckpointFailed { .. }))
+        ));
+        write_images(&mut world, &mut workers);
+        assert!(world.seals.is_empty());
+    });
+}
+
 #[test]
 fn a_round_whose_only_worker_ends_is_answered() {
     for_each_dialect(|dialect| {

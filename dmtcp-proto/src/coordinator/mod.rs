@@ -399,11 +399,12 @@ impl CoordinatorCore {
         }
     }
 
-    /// Ends a connection from our side.
+    /// Ends a connection from our side. That says nothing about the process at its other end, which
+    /// may well go on.
     fn close(&mut self, conn: ConnId) {
         if self.conns.contains_key(&conn) {
             self.outputs.push_back(Output::Close { conn });
-            self.closed(conn, false);
+            self.closed(conn, true);
         }
     }
 
