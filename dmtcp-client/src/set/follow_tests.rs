@@ -1,6 +1,8 @@
 //! Files that are followed while this test writes them.
 
 use super::follow::{Follower, LEAST};
+use super::request::{ImageReport, SealRequest};
+use super::store::SetStore;
 use super::writers::FileId;
 use crate::deadline::Deadline;
 use crate::image::{Whole, checksum_whole, native};
@@ -8,6 +10,7 @@ use crate::sample_images::{computation, gzip, name, process, v4_of_size};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// An image that is being written.
@@ -87,4 +90,29 @@ fn native_images_are_not_followed() {
     image.resize(LEAST as usize + 1, 0);
     let (_, id) = growing.write(&image);
     assert_eq!(growing.take(id), None);
+}
+
+/// What a network file system shows of a file that another host writes may have gaps, which read as
+/// zeros until they are filled.
+#[test]
+fn what_was_followed_of_another_host_does_not_count() {
+    for (host, is_used) in [("", true), ("elsewhere", false)] {
+        let mut growing = Growing::new();
+        let (path, id) = growing.write(&image());
+        let Growing {
+            dir,
+            file,
+            follower,
+        } = growing;
+        drop(file);
+        let follower = Arc::new(follower);
+        let mut report = ImageReport::new(path, process(1));
+        report.host = host.into();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut request = SealRequest::new(computation(1), 1, vec![report], deadline);
+        request.follower = Some(Arc::clone(&follower));
+        let store = SetStore::open(&dir.path().join("state")).unwrap();
+        store.seal(&request).unwrap().verify().unwrap();
+        assert_eq!(!follower.follows(id), is_used, "{host:?}");
+    }
 }

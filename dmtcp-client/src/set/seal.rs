@@ -268,10 +268,11 @@ fn check_until_stable(
     loop {
         request.check_wanted()?;
         let before = look_at(inside)?;
-        // What was read while it was written is the file itself, not a copy.
+        // What was read while it was written is the file itself, not a copy; and of this host: while
+        // another one writes it, a network file system may show gaps in it, which read as zeros.
         let follower = request.follower.as_ref();
         let followed = follower
-            .filter(|_| FileId::of(&before) == settled.id)
+            .filter(|_| !settled.far && FileId::of(&before) == settled.id)
             .and_then(|follower| follower.take(settled.id, request.deadline));
         let checked = match followed {
             Some(whole) => sync(inside).map(|()| whole),
