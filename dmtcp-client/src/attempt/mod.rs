@@ -9,6 +9,7 @@
 //! DIR/sets/             what can be trusted; outlives every attempt
 //! DIR/attempts/000004/  images/  raw images, as the processes write them
 //!                       tmp      path of the attempt's DMTCP_TMPDIR
+//!                       mark     empty; by it a copy of the directory is told from it
 //!                       hosts    other hosts that it has processes on
 //! DIR/diagnostics/      what was seen of the last restarts that failed
 //! ```
