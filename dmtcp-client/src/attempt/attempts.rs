@@ -282,7 +282,7 @@ impl<'s> Attempts<'s> {
             drop(self.hosts.clean(&far, tmp.path()));
         });
         let computation = opened?;
-        let guard = StallGuard::start(computation.clone(), self.on_stall);
+        let guard = StallGuard::start(computation.clone(), self.on_stall, dir.images());
         let guard = guard.map_err(|source| ServerError::Start { source })?;
         let found = probed.values().map(|probed| probed.fingerprint.clone());
         fingerprints

@@ -1,7 +1,9 @@
 //! Watches the rounds of an attempt on a thread of its own, and does what was decided on stalls.
 
 use std::{
-    io,
+    fs, io,
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, RecvTimeoutError},
@@ -11,8 +13,9 @@ use std::{
 };
 
 use crate::{
+    durable,
     server::{Computation, ServerError, Survivors},
-    watch::{Awaited, Stall, StallWatch},
+    watch::{Awaited, Seen, Stall, StallWatch},
 };
 
 /// What to do about a [stall](crate::watch::Stall) in a checkpoint round. In every case it is told
@@ -20,7 +23,8 @@ use crate::{
 /// twice as long or others are late.
 ///
 /// No more than a report comes of it while a laggard's image grows, or did within the time after
-/// which a stall is one; nor in a restart, which has [limits of its
+/// which a stall is one; for laggards that cannot be looked into, as on another host, while any image
+/// of the attempt does. Nor in a restart, which has [limits of its
 /// own](super::Attempts::restart_limit).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -62,7 +66,12 @@ pub(super) struct StallGuard {
 }
 
 impl StallGuard {
-    pub(super) fn start(computation: Computation, on_stall: OnStall) -> io::Result<Self> {
+    /// `images`: where the processes of all hosts write.
+    pub(super) fn start(
+        computation: Computation,
+        on_stall: OnStall,
+        images: PathBuf,
+    ) -> io::Result<Self> {
         let (alive, ended) = mpsc::channel();
         let ended_by = Arc::new(Mutex::new(None));
         let mut patrol = Patrol {
@@ -71,6 +80,7 @@ impl StallGuard {
             on_stall,
             told: None,
             grew: None,
+            growth: Growth::of(images),
             ended_by: Arc::clone(&ended_by),
         };
         let pause = (on_stall.after / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
@@ -107,6 +117,7 @@ struct Patrol {
     told: Option<Told>,
     /// When an image of a laggard was last seen to grow.
     grew: Option<Instant>,
+    growth: Growth,
     ended_by: Arc<Mutex<Option<Stall>>>,
 }
 
@@ -122,6 +133,7 @@ impl Patrol {
         let Some(stall) = self.watch.look(&self.computation)? else {
             self.told = None;
             self.grew = None;
+            self.growth.forget();
             return Ok(());
         };
         if is_news(self.told.as_ref(), &stall) {
@@ -132,7 +144,9 @@ impl Patrol {
             });
             self.computation.tell_stall(stall.clone());
         }
-        if stall.may_progress() {
+        let is_hidden = stall.more > 0 || stall.laggards.iter().any(|late| is_hidden(&late.seen));
+        let may_grow = self.growth.look() && is_hidden;
+        if may_grow || stall.may_progress() {
             self.grew = Some(Instant::now());
         }
         let moves = |grew: Instant| grew.elapsed() < self.on_stall.after;
@@ -163,6 +177,46 @@ impl Patrol {
     }
 }
 
+/// Whether it may be writing its image without being seen.
+fn is_hidden(seen: &Seen) -> bool {
+    !matches!(seen, Seen::Here(_) | Seen::Ended)
+}
+
+/// The images that are being written, by their sizes alone.
+#[derive(Debug)]
+struct Growth {
+    dir: PathBuf,
+    /// Bytes at the look before.
+    before: Option<u64>,
+}
+
+impl Growth {
+    fn of(dir: PathBuf) -> Self {
+        Self { dir, before: None }
+    }
+
+    /// The next look is the first.
+    fn forget(&mut self) {
+        self.before = None;
+    }
+
+    /// Whether one has grown since the look before, or is there at the first.
+    fn look(&mut self) -> bool {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let is_being_written = |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            name.as_bytes().ends_with(durable::TEMP_SUFFIX.as_bytes())
+        };
+        let sizes = entries
+            .filter(is_being_written)
+            // Renamed meanwhile: then the sum is another one, too.
+            .filter_map(|entry| Some(entry.metadata().ok()?.len()));
+        let now = sizes.fold(0, u64::saturating_add);
+        let before = self.before.replace(now);
+        now != before.unwrap_or(0)
+    }
+}
+
 /// Whether this is worth telling behind what was told.
 fn is_news(told: Option<&Told>, stall: &Stall) -> bool {
     told.is_none_or(|told| {
@@ -179,3 +233,26 @@ fn numbers(stall: &Stall) -> Vec<u64> {
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_that_are_written_anywhere_are_seen_to_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut growth = Growth::of(dir.path().to_owned());
+        fs::write(dir.path().join("ckpt_a.dmtcp"), "an old one").unwrap();
+        assert!(!growth.look(), "nobody writes");
+        let image = dir.path().join("ckpt_b.dmtcp.temp");
+        for (text, expected) in [("1", true), ("12", true), ("12", false)] {
+            fs::write(&image, text).unwrap();
+            assert_eq!(growth.look(), expected, "{text}");
+        }
+        growth.forget();
+        assert!(growth.look(), "it may have grown");
+        fs::rename(&image, dir.path().join("ckpt_b.dmtcp")).unwrap();
+        assert!(growth.look());
+        assert!(!growth.look());
+    }
+}
