@@ -49,7 +49,13 @@ impl Unheld {
 
 fn lock(set: &Path, how: FlockArg) -> Result<Option<Flock<File>>, SetError> {
     let path = set.join(Manifest::FILE_NAME);
-    let file = match File::open(&path) {
+    let open = |write| File::options().read(true).write(write).open(&path);
+    // NFS gives an exclusive lock only to who could write; others do not ask for that.
+    let opened = match how {
+        FlockArg::LockExclusiveNonblock => open(true).or_else(|_| open(false)),
+        _ => open(false),
+    };
+    let file = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone(set)),
         other => other.map_err(durable::failed("open", &path))?,
     };
