@@ -74,7 +74,11 @@ impl Confirmation {
                 latest_step = Some(Instant::now());
             }
             match event {
-                Ok(ComputationEvent::Coordinator(Event::RestartComplete { .. })) => {
+                Ok(ComputationEvent::Coordinator(Event::RestartComplete { peers })) => {
+                    // How many there are is what the first one that connected says.
+                    if usize::try_from(peers) != Ok(self.expected.len()) {
+                        return Err(self.timed_out(attempt, begun.elapsed()));
+                    }
                     return Self::look_again(attempt, events);
                 }
                 // It may be among what was missed.
