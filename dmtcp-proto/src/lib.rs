@@ -47,8 +47,8 @@ pub mod worker_list;
 
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
 pub use coordinator::{
-    Awaited, CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Late, Output, Outputs,
-    RoundError, Standing, Survivors,
+    Awaited, CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, KeyValues, Late,
+    Output, Outputs, RoundError, Standing, Survivors,
 };
 pub use dialect::{Candidates, Dialect};
 pub use dump::Dump;

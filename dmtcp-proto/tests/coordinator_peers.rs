@@ -484,9 +484,20 @@ fn key_value_requests_on_both_kinds_of_connection() {
         // Row 33: the end of a side channel is not the end of a worker.
         world.hang_up(conn);
         assert_eq!(world.core.status().peers, 1);
-        // Row 37: the next computation starts with an empty store.
+        // They outlive their computation, for whoever writes them down.
+        let computation = world.core.computation();
         world.hang_up(worker.conn);
+        assert!(world.core.computation().is_null());
+        let left = world.core.key_values();
+        assert_eq!(left.computation(), computation);
+        let left: Vec<_> = left.iter().collect();
+        let database = Name::new("/plugin/socket/ckpt").unwrap();
+        assert_eq!(left, [(database, &Text::from("k"), &Text::from("v"))]);
+        // Row 37: the next computation starts with an empty store.
         let next = Worker::launch(&mut world, dialect);
+        let begun = world.core.key_values();
+        assert_eq!(begun.computation(), world.core.computation());
+        assert_eq!(begun.iter().count(), 0);
         next.say(&mut world, request(KeyValueOp::Get, ""));
         let answer = next.take(&mut world).pop().unwrap().body;
         assert_eq!(answer, Body::KeyValueResponse(KeyValueResponse::NoDatabase));

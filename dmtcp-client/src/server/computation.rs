@@ -3,17 +3,18 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, PoisonError,
         mpsc::{self, RecvTimeoutError},
     },
     time::Duration,
 };
 
-use dmtcp_proto::{AfterCheckpoint, Command, Interval, Reply, Status, WorkerInfo};
+use dmtcp_proto::{AfterCheckpoint, Command, Interval, KeyValues, Reply, Status, WorkerInfo};
 
 use super::{
     Events, Sealed, ServerError,
     events::Subscribers,
+    hosted::Left,
     rounds::Answered,
     task::{Key, Lifeline, Link, Task},
 };
@@ -31,6 +32,7 @@ pub struct Computation {
     pub(super) addr: SocketAddr,
     pub(super) link: Arc<Link>,
     pub(super) subscribers: Arc<Subscribers>,
+    pub(super) left: Left,
 }
 
 impl Computation {
@@ -75,6 +77,38 @@ impl Computation {
             Answered::Reply(Reply::Workers(workers)) => Ok(workers),
             _ => Err(ServerError::Mismatch { what: WHAT }),
         }
+    }
+
+    /// All that its workers have put into the key-value store (3.0 and later). Also of a computation
+    /// that is closed; what it had at its end is kept for as long as there is a handle to it.
+    ///
+    /// # Errors
+    /// [`ServerGone`](ServerError::ServerGone), unless it was closed before;
+    /// [`TimedOut`](ServerError::TimedOut).
+    pub fn key_values(&self) -> Result<KeyValues, ServerError> {
+        let (answer, answers) = mpsc::channel();
+        let key = self.key;
+        let sent = self.link.send(Task::KeyValues { key, answer });
+        match sent.map(|()| answers.recv_timeout(Self::ANSWER_LIMIT)) {
+            Ok(Ok(Some(values))) => Ok(values),
+            Ok(Err(RecvTimeoutError::Timeout)) => Err(ServerError::TimedOut {
+                what: "reading the key-value store",
+                limit: Self::ANSWER_LIMIT,
+                stall: None,
+            }),
+            Ok(Ok(None)) => Ok(self.left_behind()),
+            Err(_) | Ok(Err(RecvTimeoutError::Disconnected)) => {
+                let left = self.left_behind();
+                // It may have ended with its server, which asked nobody then.
+                let is_known = left != KeyValues::default();
+                is_known.then_some(left).ok_or(ServerError::ServerGone)
+            }
+        }
+    }
+
+    fn left_behind(&self) -> KeyValues {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.clone()
     }
 
     /// Starts a checkpoint, and says with how many workers. Its outcome is told by event.

@@ -1,10 +1,15 @@
 //! One computation on the server's thread: its core, its sockets, and what passes between.
 
-use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use dmtcp_proto::{
-    Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, RequestId, Standing,
-    Survivors, WorkerInfo,
+    Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, KeyValues, RequestId,
+    Standing, Survivors, WorkerInfo,
 };
 use mio::Token;
 
@@ -34,7 +39,11 @@ pub(super) struct Setup {
     pub(super) silence_limit: Duration,
     /// Name of this host.
     pub(super) host: String,
+    pub(super) left: Left,
 }
+
+/// What a computation leaves behind, for its handles; empty until it is over.
+pub(super) type Left = Arc<Mutex<KeyValues>>;
 
 /// How a round stands, and whose processes those are that are late; in their order.
 #[derive(Debug)]
@@ -64,6 +73,7 @@ pub(super) struct Hosted {
     silence_limit: Duration,
     /// Of those who wait for the end.
     lifelines: Vec<Lifeline>,
+    left: Left,
     /// What the loop has noted as the next timeout; the loop's own.
     pub(super) timer: Option<Instant>,
 }
@@ -87,6 +97,7 @@ impl Hosted {
             listener: Some(listener),
             access: setup.access,
             lifelines: Vec::new(),
+            left: setup.left,
             timer: None,
         })
     }
@@ -126,6 +137,10 @@ impl Hosted {
             standing,
             processes,
         })
+    }
+
+    pub(super) fn key_values(&self) -> KeyValues {
+        self.core.key_values().clone()
     }
 
     /// Those that were cut off for being late.
@@ -225,6 +240,8 @@ impl Hosted {
 
     /// Ends it as it is. Those who wait are told that it is closed.
     pub(super) fn end(mut self) {
+        // Before those who wait for the end learn of it.
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = self.core.into_key_values();
         self.driver.refuse_callers();
     }
 

@@ -27,7 +27,7 @@ mod watching;
 pub use access::{Access, CommandAccess, Network, ParseNetworkError, PeerRefusal};
 pub use computation::Computation;
 pub use config::ComputationConfig;
-pub use dmtcp_proto::{Event, Interval, Survivors};
+pub use dmtcp_proto::{Event, Interval, KeyValues, Survivors};
 pub use error::ServerError;
 pub use events::{ComputationEvent, Events, Stamped};
 pub use processes::NotKilled;
@@ -48,7 +48,7 @@ use std::{
 use mio::{Poll, Waker};
 
 use events::Subscribers;
-use hosted::Setup;
+use hosted::{Left, Setup};
 use poll_loop::{PollLoop, WAKER};
 use sealing::SealThread;
 use task::{Lifeline, Link, Task};
@@ -130,6 +130,7 @@ impl Server {
             .transpose()
             .map_err(start_failed)?;
         let subscribers = Arc::new(Subscribers::new(config.max_events));
+        let left = Left::default();
         let setup = Box::new(Setup {
             key,
             listener,
@@ -140,6 +141,7 @@ impl Server {
             access: config.access,
             silence_limit: config.silence_limit,
             host: host.to_string_lossy().into_owned(),
+            left: Left::clone(&left),
         });
         let (opened, answer) = mpsc::channel();
         self.link.send(Task::Open { setup, opened })?;
@@ -162,6 +164,7 @@ impl Server {
             addr,
             link: Arc::clone(&self.link),
             subscribers,
+            left,
         })
     }
 

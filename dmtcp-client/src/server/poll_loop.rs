@@ -185,6 +185,11 @@ impl PollLoop {
                 // Fails if nobody waits any more.
                 let _ = answer.send(standing.ok_or(ServerError::Closed));
             }
+            Task::KeyValues { key, answer } => {
+                let hosted = self.computations.get(&key);
+                // Fails if nobody waits any more.
+                let _ = answer.send(hosted.map(Hosted::key_values));
+            }
             Task::GiveUp {
                 key,
                 given_up,

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use dmtcp_proto::{Command, RequestId, WorkerInfo};
+use dmtcp_proto::{Command, KeyValues, RequestId, WorkerInfo};
 use mio::Waker;
 
 use super::{
@@ -48,6 +48,10 @@ pub(super) enum Task {
     Standing {
         key: Key,
         answer: mpsc::Sender<Result<Option<Asked>, ServerError>>,
+    },
+    KeyValues {
+        key: Key,
+        answer: mpsc::Sender<Option<KeyValues>>,
     },
     GiveUp {
         key: Key,

@@ -10,7 +10,7 @@ use super::latest;
 use super::manifest::{ImageKind, Manifest, Phase, SealedImage};
 use super::names::Entry;
 use super::request::SealRequest;
-use super::settle::{Settled, settle};
+use super::settle::{Settled, UNSEEN_WRITER_PAUSE, settle};
 use super::writers::FileId;
 use crate::host::HostFingerprint;
 use crate::image::saved_files;
@@ -335,7 +335,7 @@ fn sync(inside: &Path) -> Result<(), SealError> {
     Ok(synced.map_err(durable::failed("sync", inside))?)
 }
 
-fn check_identity(
+pub(super) fn check_identity(
     path: &Path,
     header: &ImageHeader,
     settled: &Settled<'_>,
@@ -359,11 +359,11 @@ fn check_identity(
     Ok(())
 }
 
-fn look_at(path: &Path) -> Result<Metadata, SealError> {
+pub(super) fn look_at(path: &Path) -> Result<Metadata, SealError> {
     Ok(fs::symlink_metadata(path).map_err(durable::failed("look at", path))?)
 }
 
-fn same_content(a: &Metadata, b: &Metadata) -> bool {
+pub(super) fn same_content(a: &Metadata, b: &Metadata) -> bool {
     let key = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec(), m.ino());
     key(a) == key(b)
 }
@@ -381,7 +381,5 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Longer than any pause of a compressor at work.
-const UNSEEN_WRITER_PAUSE: Duration = Duration::from_millis(200);
 /// The same on another host, whose writes a network file system shows in its own time.
 const FAR_WRITER_PAUSE: Duration = Duration::from_secs(3);

@@ -10,7 +10,6 @@ use super::writers::{self, FileId, Scan, Wanted};
 use crate::durable;
 use crate::identity;
 use crate::image::{self, ImageError};
-use dmtcp_proto::UniquePid;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -64,14 +63,6 @@ pub(super) fn settle(request: &SealRequest) -> Result<Vec<Settled<'_>>, SealErro
         thread::sleep(pause.min(request.deadline - now));
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// Waits in the same way, and makes no set: whose image is where.
-pub(crate) fn settled_paths(request: &SealRequest) -> Result<Vec<(UniquePid, PathBuf)>, SealError> {
-    let settled = settle(request)?.into_iter();
-    Ok(settled
-        .map(|image| (image.report.process, image.path))
-        .collect())
 }
 
 /// A reported image and where it will be.
@@ -219,6 +210,9 @@ fn file_name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
 
+/// Before an image is judged again that may have a writer that cannot be seen: longer than any pause
+/// of a compressor at work.
+pub(super) const UNSEEN_WRITER_PAUSE: Duration = Duration::from_millis(200);
 const VISIBLE_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);

@@ -1,15 +1,15 @@
-//! Why a coordinator of its own did not start.
+//! Why a coordinator of its own did not start, or did not write a file.
 
 use crate::durable;
 use crate::server::ServerError;
 use std::io;
 use std::path::PathBuf;
 
-/// A coordinator of its own did not start.
+/// A coordinator of its own did not start, or did not write a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StandaloneError {
-    /// The environment: it cannot listen, or there is no thread for it.
+    /// The environment: it cannot listen, there is no thread for it, or that one does not answer.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The environment: a file could not be written.

@@ -8,11 +8,14 @@
 
 mod error;
 mod files;
+mod key_values;
+mod news;
 mod running;
 mod script;
 mod words;
 
 pub use error::StandaloneError;
+pub use news::News;
 pub use running::{Ending, Input, Standalone, StandaloneConfig};
 pub use script::ScriptSealer;
 pub use words::{Importance, in_words, utc};

@@ -2,6 +2,8 @@
 
 use super::error::StandaloneError;
 use super::files::{PortFile, StatusFile};
+use super::key_values;
+use super::news::News;
 use super::script::{ScriptSealer, Told};
 use crate::server::{Access, Computation, ComputationConfig, ComputationEvent, Event, Server};
 use crate::{durable, identity};
@@ -45,6 +47,9 @@ pub struct StandaloneConfig {
     pub port_file: Option<PathBuf>,
     /// File for host, port, pid, interval. Default: none.
     pub status_file: Option<PathBuf>,
+    /// Directory for files with all of the key-value store: a new one behind each complete checkpoint
+    /// and restart, and one in the end. Default: none.
+    pub key_values_dir: Option<PathBuf>,
 }
 
 impl Default for StandaloneConfig {
@@ -63,6 +68,7 @@ impl Default for StandaloneConfig {
             restart_command: OsString::from("dmtcp_restart"),
             port_file: None,
             status_file: None,
+            key_values_dir: None,
         }
     }
 }
@@ -129,6 +135,7 @@ pub struct Standalone {
     /// Removed with it.
     _port_file: Option<PortFile>,
     status_file: Option<StatusFile>,
+    key_values_dir: Option<PathBuf>,
 }
 
 impl Standalone {
@@ -178,6 +185,7 @@ impl Standalone {
             stale_timeout: config.stale_timeout,
             _port_file: port_file.transpose()?,
             status_file,
+            key_values_dir: config.key_values_dir,
         })
     }
 
@@ -193,8 +201,8 @@ impl Standalone {
         self.input.clone()
     }
 
-    /// Serves until it ends; each event is told as it comes.
-    pub fn run(self, mut told: impl FnMut(&ComputationEvent)) -> Ending {
+    /// Serves until it ends; what happens is told as it comes.
+    pub fn run(self, mut told: impl FnMut(&News<'_>)) -> Ending {
         let mut idle_since = Some(Instant::now());
         let ending = loop {
             let idle_ends = idle_since
@@ -210,7 +218,13 @@ impl Standalone {
             };
             match input {
                 Ok(Input::Event(event)) => {
-                    told(&event);
+                    told(&News::Event(&event));
+                    if let ComputationEvent::Coordinator(
+                        Event::CheckpointComplete { .. } | Event::RestartComplete { .. },
+                    ) = event
+                    {
+                        self.write_key_values(&mut told);
+                    }
                     let is_empty = self.becomes_empty(&event);
                     if is_empty && self.exit_on_last {
                         break Ending::LastLeft;
@@ -239,7 +253,7 @@ impl Standalone {
                 }
             }
         };
-        self.end(ending);
+        self.end(ending, &mut told);
         ending
     }
 
@@ -255,12 +269,27 @@ impl Standalone {
         }
     }
 
-    fn end(self, ending: Ending) {
+    fn write_key_values(&self, told: &mut impl FnMut(&News<'_>)) {
+        let Some(dir) = &self.key_values_dir else {
+            return;
+        };
+        let values = self.computation.key_values();
+        let written = values
+            .map_err(StandaloneError::from)
+            .and_then(|values| Ok(key_values::write(dir, &values)?));
+        match written {
+            Ok(path) => told(&News::KeyValuesWritten(&path)),
+            Err(error) => told(&News::KeyValuesNotWritten(&error)),
+        }
+    }
+
+    fn end(self, ending: Ending, told: &mut impl FnMut(&News<'_>)) {
         // What does not end in time ends with the process.
         let _ = match ending {
             Ending::Quit => self.computation.quit(FAREWELL),
             _ => self.computation.close(FAREWELL),
         };
+        self.write_key_values(told);
         let _ = self.server.shutdown(FAREWELL);
         if let Some(file) = self.status_file {
             // The process ends; who reads the file sees that its pid is gone.

@@ -3,7 +3,7 @@
 use crate::durable;
 use crate::identity;
 use crate::server::{SealError, SealRound, SealedSet, Sealer};
-use crate::set::{ImageReport, SealRequest, settled_paths};
+use crate::set::{ImageReport, SealRequest, whole_in_place};
 use dmtcp_proto::{Interval, RestartHost, RestartScript, Text};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -20,8 +20,9 @@ use super::words::utc;
 /// Makes no set: images stay where they are, and a restart script names them.
 ///
 /// The images of this host are waited for until they have their final names and nobody writes them,
-/// since DMTCP reports an image before its compressor is done. Those of other hosts cannot be looked
-/// at, and are named as they were reported. The script is written aside and renamed, and so is the
+/// since DMTCP reports an image before its compressor is done; then each must be whole, of its
+/// process and of this round. Those of other hosts cannot be looked at, and are named as they were
+/// reported. The script is written aside and renamed, and so is the
 /// link `dmtcp_restart_script.sh` beside it; a round that fails leaves both as they were.
 #[derive(Debug)]
 pub struct ScriptSealer {
@@ -73,7 +74,7 @@ impl ScriptSealer {
         let reports = reports.collect::<io::Result<Vec<_>>>()?;
         let deadline = Instant::now() + LIMIT;
         let request = SealRequest::new(round.computation, round.round, reports, deadline);
-        let there: BTreeMap<_, _> = settled_paths(&request)?.into_iter().collect();
+        let there: BTreeMap<_, _> = whole_in_place(&request)?.into_iter().collect();
         let images = round.images.iter().map(|image| {
             let path = match there.get(&image.worker.id) {
                 Some(path) => path.clone().into_os_string().into_vec(),

@@ -113,6 +113,15 @@ fn name(worker: &WorkerInfo) -> String {
     )
 }
 
+/// The same to the millisecond in ISO 8601, as `2026-11-22T15:14:50.123Z`.
+pub(super) fn utc_millis(time: SystemTime) -> String {
+    let millis = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_millis();
+    format!("{}.{millis:03}Z", utc(time).replace(' ', "T"))
+}
+
 /// A moment in UTC, as `2026-11-22 15:14:50`.
 #[must_use]
 pub fn utc(time: SystemTime) -> String {

@@ -289,7 +289,7 @@ fn in_the_background_it_goes_on_alone() {
 
 #[test]
 fn what_cannot_be_done_is_refused_and_not_ignored() {
-    for words in [&["--write-kv-data"][..], &["--unheard-of"], &["-p", "x"]] {
+    for words in [&["--unheard-of"][..], &["-p", "x"]] {
         let ran = run([&["coordinator"], words].concat());
         assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{words:?}");
         assert!(ran.err.starts_with("dmtcp_coordinator: "), "{}", ran.err);

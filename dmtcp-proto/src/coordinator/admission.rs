@@ -296,7 +296,6 @@ impl CoordinatorCore {
     ) {
         let since_start = self.now.since_start().as_nanos();
         let elapsed = u64::try_from(since_start).unwrap_or(u64::MAX);
-        self.store.clear();
         self.name_service.clear();
         self.checkpoint_dir = Text::default();
         self.global_checkpoint_dir = None;
@@ -313,6 +312,7 @@ impl CoordinatorCore {
                 ..message.from
             }
         };
+        self.store.begin(self.computation.id);
         if restarts {
             let expected = hello.peers.max(1);
             self.restart = Some(Restart { expected, ended: 0 });

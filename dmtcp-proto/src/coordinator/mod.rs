@@ -14,6 +14,7 @@ mod commands;
 mod config;
 mod event;
 mod interface;
+mod key_values;
 mod lockstep;
 mod name_service;
 mod roster;
@@ -25,6 +26,7 @@ mod worker;
 pub use config::CoordinatorConfig;
 pub use event::{Event, ImageReport, RoundError};
 pub use interface::{Input, Output, Outputs};
+pub use key_values::KeyValues;
 pub use standing::{Awaited, Late, Standing, Survivors};
 
 use alloc::boxed::Box;
@@ -261,6 +263,19 @@ impl CoordinatorCore {
     #[must_use]
     pub fn computation(&self) -> UniquePid {
         self.computation.id
+    }
+
+    /// What workers keep in the key-value store. It stays when its computation has ended, until
+    /// the next one begins.
+    #[must_use]
+    pub fn key_values(&self) -> &KeyValues {
+        &self.store.values
+    }
+
+    /// The same when nothing else is wanted any more; copies nothing.
+    #[must_use]
+    pub fn into_key_values(self) -> KeyValues {
+        self.store.values
     }
 
     fn check_time(&mut self) {

@@ -1,22 +1,25 @@
 //! The key-value store of a computation (`docs/PROTOCOL.md`, "Key-value store").
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 
+use super::key_values::KeyValues;
+use crate::ids::UniquePid;
 use crate::message::{KeyValueOp, KeyValueRequest, KeyValueResponse};
 use crate::name::Name;
 use crate::text::Text;
 
-/// Databases of keys and values, emptied with each new computation.
+/// Databases of keys and values. They outlive their computation, until a new one begins.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
-    databases: BTreeMap<[u8; 64], BTreeMap<Text, Text>>,
+    pub(super) values: KeyValues,
     size: usize,
 }
 
 impl Store {
-    pub(super) fn clear(&mut self) {
+    /// Empty, for this computation.
+    pub(super) fn begin(&mut self, computation: UniquePid) {
         *self = Self::default();
+        self.values.computation = computation;
     }
 
     /// Carries out one request; `max` bytes are the most the store may hold.
@@ -26,6 +29,7 @@ impl Store {
         }
         let database = request.database.as_field();
         let old = self
+            .values
             .databases
             .get(database)
             .map(|keys| keys.get(&request.key));
@@ -50,7 +54,7 @@ impl Store {
     fn put(&mut self, database: Name, key: Text, value: Text, max: usize) -> bool {
         let database = *database.as_field();
         let new = cost(&key, &value);
-        let size = match self.databases.get(&database) {
+        let size = match self.values.databases.get(&database) {
             Some(keys) => self.size - keys.get(&key).map_or(0, |old| cost(&key, old)) + new,
             None => self.size + DATABASE_COST + new,
         };
@@ -59,7 +63,7 @@ impl Store {
         }
         // Own copies: a slice would keep the whole received buffer alive.
         let own = |text: &Text| Text::new(text.as_bytes().to_vec()).unwrap_or_default();
-        let keys = self.databases.entry(database).or_default();
+        let keys = self.values.databases.entry(database).or_default();
         keys.insert(own(&key), own(&value));
         self.size = size;
         true
@@ -220,6 +224,6 @@ mod tests {
             ),
             KeyValueResponse::InvalidRequest
         );
-        assert_eq!(store.databases.len(), 1);
+        assert_eq!(store.values.databases.len(), 1);
     }
 }

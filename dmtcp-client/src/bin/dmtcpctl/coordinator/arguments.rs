@@ -5,6 +5,7 @@
 
 use dmtcp_client::Interval;
 use dmtcp_client::server::{Access, Network};
+use dmtcp_client::standalone::Importance;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -33,6 +34,12 @@ pub(super) struct Arguments {
     pub(super) interval: Interval,
     pub(super) log_file: Option<PathBuf>,
     pub(super) quiet: u32,
+    /// Of what happens, this and more is logged; `None`: nothing.
+    pub(super) least_logged: Option<Importance>,
+    /// Files with the key-value store are written into the working directory.
+    pub(super) write_key_values: bool,
+    /// Where lines go that all programs of a computation write, as well.
+    pub(super) shared_log: Option<PathBuf>,
     /// This is the background process of another one, which handed it the socket.
     pub(super) listener_is_stdin: bool,
 }
@@ -64,13 +71,14 @@ pub(super) fn read(
         },
         log_file: set("DMTCP_COORD_LOG_FILENAME").map(PathBuf::from),
         quiet: 0,
+        least_logged: None,
+        write_key_values: set("DMTCP_COORD_WRITE_KV_DATA")
+            .is_some_and(|value| value.as_encoded_bytes().starts_with(b"1")),
+        shared_log: set("DMTCP_LOG_FILE").map(PathBuf::from),
         listener_is_stdin: false,
     };
     if set("DMTCPCTL_OPEN").is_some_and(|value| value == "1") {
         arguments.open();
-    }
-    if set("DMTCP_COORD_WRITE_KV_DATA").is_some_and(|value| value.as_encoded_bytes()[0] == b'1') {
-        return Err(NO_KEY_VALUES.to_owned());
     }
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -102,7 +110,7 @@ pub(super) fn read(
             "-i" | "--interval" => arguments.interval = interval(value()?)?,
             "--coord-logfile" => arguments.log_file = Some(value()?.into()),
             "-q" | "--quiet" => arguments.quiet += 1,
-            "--write-kv-data" => return Err(NO_KEY_VALUES.to_owned()),
+            "--write-kv-data" => arguments.write_key_values = true,
             LISTENER_IS_STDIN => arguments.listener_is_stdin = true,
             other => {
                 let short = |letter| other.strip_prefix(letter).filter(|rest| !rest.is_empty());
@@ -115,6 +123,18 @@ pub(super) fn read(
                 }
             }
         }
+    }
+    let quiet = set("DMTCP_QUIET").map_or(0, |value| {
+        let first = value.as_encoded_bytes().first();
+        first.map_or(0, |digit| u32::from(digit.saturating_sub(b'0')))
+    });
+    arguments.least_logged = match quiet.max(arguments.quiet) {
+        0 => Some(Importance::Note),
+        1 => Some(Importance::Warning),
+        _ => None,
+    };
+    if let Some(least) = set("DMTCP_LOG_LEVEL").as_deref().and_then(log_level) {
+        arguments.least_logged = least;
     }
     Ok(Asked::Run(Box::new(arguments)))
 }
@@ -172,6 +192,16 @@ fn seconds(word: &OsStr) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// `None`: no level, and nothing follows from it.
+fn log_level(word: &OsStr) -> Option<Option<Importance>> {
+    match word.to_string_lossy().to_ascii_lowercase().as_str() {
+        "trace" | "note" => Some(Some(Importance::Note)),
+        "warn" | "warning" => Some(Some(Importance::Warning)),
+        "error" => Some(None),
+        _ => None,
+    }
+}
+
 /// 0 is the default, -1 is never.
 fn stale(word: &OsStr) -> Result<Option<Duration>, String> {
     Ok(match whole(word)? {
@@ -182,8 +212,6 @@ fn stale(word: &OsStr) -> Result<Option<Duration>, String> {
 
 const DEFAULT_PORT: u16 = 7779;
 const DEFAULT_STALE: Duration = Duration::from_secs(8 * 3600);
-const NO_KEY_VALUES: &str = "it cannot write key-value data: leave out --write-kv-data and \
-                             DMTCP_COORD_WRITE_KV_DATA, or use DMTCP's own coordinator";
 
 /// What a background process is started with, in front of the rest.
 pub(super) const LISTENER_IS_STDIN: &str = "--listener-is-stdin";
@@ -211,6 +239,8 @@ A coordinator for DMTCP's programs of any release from 2.4 on.
       --daemon             go on in the background
   -i, --interval SECONDS   checkpoint by itself (default: DMTCP_CHECKPOINT_INTERVAL, then 0: never)
       --coord-logfile FILE log of a coordinator in the background (DMTCP_COORD_LOG_FILENAME)
+      --write-kv-data      write the key-value store to a file in the working directory, behind each
+                           checkpoint and restart and in the end; so does DMTCP_COORD_WRITE_KV_DATA=1
   -q, --quiet              no notes; twice: no warnings either
       --help, --version
 
@@ -296,12 +326,40 @@ mod tests {
             &["-i", "-1"],
             &["--listen", "::"],
             &["--allow", "somewhere"],
-            &["--write-kv-data"],
             &["word"],
         ] {
             assert!(run(words, &[]).is_err(), "{words:?}");
         }
-        assert!(run(&[], &[("DMTCP_COORD_WRITE_KV_DATA", "1")]).is_err());
-        assert!(run(&[], &[("DMTCP_COORD_WRITE_KV_DATA", "0")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_logged() {
+        let least = |words: &[&str], environment: &[(&str, &str)]| {
+            run(words, environment).unwrap().least_logged
+        };
+        let (note, warning) = (Some(Importance::Note), Some(Importance::Warning));
+        assert_eq!(least(&[], &[]), note);
+        assert_eq!(least(&["-q"], &[]), warning);
+        assert_eq!(least(&["-q", "-q"], &[]), None);
+        assert_eq!(least(&[], &[("DMTCP_QUIET", "2")]), None);
+        for (level, expected) in [
+            ("trace", note),
+            ("WARNING", warning),
+            ("error", None),
+            ("loud", warning),
+        ] {
+            let environment = [("DMTCP_LOG_LEVEL", level)];
+            assert_eq!(least(&["-q"], &environment), expected, "{level}");
+        }
+    }
+
+    #[test]
+    fn key_values_are_written_when_asked_for() {
+        let is_set = |words: &[&str], value| {
+            let environment = [("DMTCP_COORD_WRITE_KV_DATA", value)];
+            run(words, &environment).unwrap().write_key_values
+        };
+        assert!(!is_set(&[], "") && !is_set(&[], "0") && is_set(&[], "1"));
+        assert!(is_set(&["--write-kv-data"], "0"));
     }
 }

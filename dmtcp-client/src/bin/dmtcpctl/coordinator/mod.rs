@@ -5,20 +5,20 @@ mod arguments;
 mod console;
 mod daemon;
 mod listener;
+mod log;
 mod signals;
 
 use arguments::{Arguments, Asked};
 use dmtcp_client::Tools;
-use dmtcp_client::standalone::{Importance, Standalone, StandaloneConfig, in_words, utc};
+use dmtcp_client::standalone::{Importance, News, Standalone, StandaloneConfig};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
+use self::log::Log;
 use crate::output;
-use crate::text::printable;
 
 /// Runs it with the arguments behind its name, which is the first.
 pub(crate) fn run(words: &[OsString]) -> ExitCode {
@@ -70,23 +70,17 @@ fn serve(arguments: Arguments, words: &[OsString]) -> io::Result<u8> {
     if !arguments.listener_is_stdin {
         console::start(computation, standalone.input())?;
     }
-    let quiet = arguments.quiet;
-    let ending = standalone.run(|event| {
-        let Some((importance, text)) = in_words(event) else {
-            return;
-        };
-        let is_wanted = match importance {
-            Importance::Note => quiet == 0,
-            _ => quiet < 2,
-        };
-        if is_wanted {
-            log(&text);
-        }
+    let mut log = Log::open(arguments.least_logged, arguments.shared_log.as_deref());
+    let mut is_written = true;
+    let ending = standalone.run(|news| {
+        is_written &= !matches!(news, News::KeyValuesNotWritten(_));
+        log.news(news);
     });
-    if quiet == 0 {
-        log(ending.reason());
-    }
-    Ok(ending.exit_code())
+    log.write(Importance::Note, ending.reason());
+    Ok(match is_written {
+        true => ending.exit_code(),
+        false => 1,
+    })
 }
 
 fn config(arguments: &Arguments, listener: Option<TcpListener>) -> StandaloneConfig {
@@ -108,6 +102,7 @@ fn config(arguments: &Arguments, listener: Option<TcpListener>) -> StandaloneCon
     }
     config.port_file.clone_from(&arguments.port_file);
     config.status_file.clone_from(&arguments.status_file);
+    config.key_values_dir = arguments.write_key_values.then(|| ".".into());
     config
 }
 
@@ -134,10 +129,6 @@ fn said(text: &str) -> ExitCode {
 fn complain(text: &str) {
     // There may be nobody to be told.
     let _ = writeln!(io::stderr().lock(), "dmtcp_coordinator: {text}");
-}
-
-fn log(text: &str) {
-    complain(&format!("{} {}", utc(SystemTime::now()), printable(text)));
 }
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
