@@ -1,7 +1,7 @@
 //! Files that are complete or absent after a crash: written aside, synced, renamed.
 //!
-//! Not here: what is in them. Used by [`image::native`](crate::image::native) and
-//! [`set`](crate::set).
+//! Not here: what is in them. Used by [`image::native`](crate::image::native),
+//! [`set`](crate::set) and the reports of [`server`](crate::server).
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -31,8 +31,17 @@ pub(crate) fn write_aside(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failed> {
+    write_aside_for(path, OWNER_ONLY, fill)
+}
+
+/// The same for those whom this mode and the process's umask let read it.
+pub(crate) fn write_aside_for(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failed> {
     let temp = temp_name(path);
-    let result = write_and_rename(&temp, path, fill);
+    let result = write_and_rename(&temp, path, mode, fill);
     if result.is_err() {
         // The first failure is the one to report; a file that was never made cannot be removed.
         let _ = fs::remove_file(&temp);
@@ -69,6 +78,14 @@ pub(crate) fn write_new(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failed> {
+    write_new_for(path, OWNER_ONLY, fill)
+}
+
+fn write_new_for(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failed> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(failed("replace", path)(error));
@@ -79,7 +96,7 @@ pub(crate) fn write_new(
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(path)
         .map_err(failed("create", path))?;
     fill(&mut file).map_err(failed("write", path))?;
@@ -106,11 +123,15 @@ pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 fn write_and_rename(
     temp: &Path,
     path: &Path,
+    mode: u32,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failed> {
-    write_new(temp, fill)?;
+    write_new_for(temp, mode, fill)?;
     fs::rename(temp, path).map_err(failed("rename to its final name", temp))
 }
+
+/// Images hold a program's memory.
+const OWNER_ONLY: u32 = 0o600;
 
 /// As in DMTCP: a name with this suffix is not complete yet.
 pub(crate) const TEMP_SUFFIX: &str = ".temp";

@@ -48,7 +48,7 @@ pub mod worker_list;
 pub use command::{AfterCheckpoint, Checkpointed, Command, Reply, Status, Verb, WorkerInfo};
 pub use coordinator::{
     Awaited, CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, KeyValues, Late,
-    Output, Outputs, RoundError, Standing, Survivors,
+    Output, Outputs, RoundError, Standing, Survivors, Traffic, WorkerStep,
 };
 pub use dialect::{Candidates, Dialect};
 pub use dump::Dump;

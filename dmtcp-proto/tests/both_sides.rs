@@ -126,7 +126,10 @@ impl World {
                 Output::Seal { round, .. } => sealed.push(round),
                 Output::Event(event) => self.events.push(event),
                 Output::Reply { result, .. } => self.replies.push(result),
-                Output::Close { .. } | Output::KillProcess { .. } | Output::Stop => {}
+                Output::Close { .. }
+                | Output::KillProcess { .. }
+                | Output::Step { .. }
+                | Output::Stop => {}
             }
         }
         for round in sealed {

@@ -64,7 +64,7 @@ impl Sealer for Seals {
         request.follower = self.follower.take();
         let set = self.store.seal(&request)?;
         self.origin = None;
-        Ok(SealedSet::new(set.sequence(), set.dir()))
+        Ok(SealedSet::new(set.sequence(), set.dir()).bytes(set.total_bytes()))
     }
 
     fn round_begins(&mut self) {

@@ -18,8 +18,8 @@ pub struct ComputationConfig {
     pub addr: SocketAddr,
     /// Who may connect there. Default: this process's user and root, on this host.
     pub access: Access,
-    /// The coordinator's own configuration. Its `seal` is not looked at: rounds are sealed when
-    /// there is a [`sealer`](Self::sealer). Its `identity`, if null, becomes one that no other
+    /// The coordinator's own configuration. Its `seal` and `steps` are not looked at: rounds are
+    /// sealed when there is a [`sealer`](Self::sealer), steps told for [`timelines`](Self::timelines). Its `identity`, if null, becomes one that no other
     /// coordinator has.
     pub coordinator: CoordinatorConfig,
     /// Makes sets of the images. Default: none; then a checkpoint is complete once every worker
@@ -35,6 +35,12 @@ pub struct ComputationConfig {
     pub silence_limit: Duration,
     /// The most events that wait for a receiver that does not read. Default: 1024.
     pub max_events: usize,
+    /// How many of the last rounds [`Computation::timelines`](super::Computation::timelines)
+    /// tells; 0: none, and nothing is noted. Default: 4.
+    pub timelines: usize,
+    /// The most workers that a timeline tells of one by one. Default: 10,000, which takes some
+    /// 3 MB for each round of a computation that has so many.
+    pub timeline_workers: usize,
 }
 
 impl Default for ComputationConfig {
@@ -47,6 +53,8 @@ impl Default for ComputationConfig {
             max_queued: 4 << 20,
             silence_limit: Duration::from_secs(120),
             max_events: 1024,
+            timelines: 4,
+            timeline_workers: 10_000,
         }
     }
 }
@@ -111,6 +119,24 @@ impl ComputationConfig {
     pub fn max_events(self, max_events: usize) -> Self {
         Self { max_events, ..self }
     }
+
+    /// The same with timelines of so many of the last rounds.
+    #[must_use]
+    pub fn timelines(self, rounds: usize) -> Self {
+        Self {
+            timelines: rounds,
+            ..self
+        }
+    }
+
+    /// The same with this limit on workers in a timeline.
+    #[must_use]
+    pub fn timeline_workers(self, workers: usize) -> Self {
+        Self {
+            timeline_workers: workers,
+            ..self
+        }
+    }
 }
 
 impl fmt::Debug for ComputationConfig {
@@ -123,6 +149,8 @@ impl fmt::Debug for ComputationConfig {
             .field("max_queued", &self.max_queued)
             .field("silence_limit", &self.silence_limit)
             .field("max_events", &self.max_events)
+            .field("timelines", &self.timelines)
+            .field("timeline_workers", &self.timeline_workers)
             .finish()
     }
 }

@@ -200,6 +200,13 @@ impl Subscribers {
         });
     }
 
+    /// Number of the latest event.
+    pub(super) fn latest(&self) -> u64 {
+        lock(&self.queues)
+            .as_ref()
+            .map_or(0, |queues| queues.sequence)
+    }
+
     pub(super) fn end(&self) {
         let queues = lock(&self.queues).take();
         for queue in queues

@@ -18,6 +18,7 @@ use super::{
     connection::{Connection, Read},
     events::Subscribers,
     listener::{Accepted, Listener},
+    observe::{Limits, Metrics, Recorder, RoundTimeline},
     outputs::{Caller, Driver},
     poll_loop::{Io, conn_of, token_of},
     processes::Processes,
@@ -37,6 +38,7 @@ pub(super) struct Setup {
     pub(super) max_queued: usize,
     pub(super) access: Access,
     pub(super) silence_limit: Duration,
+    pub(super) timelines: Limits,
     /// Name of this host.
     pub(super) host: String,
     pub(super) left: Left,
@@ -64,6 +66,7 @@ pub(super) struct GivenUp {
 #[derive(Debug)]
 pub(super) struct Hosted {
     key: Key,
+    addr: SocketAddr,
     core: CoordinatorCore,
     driver: Driver,
     /// `None`: it is being closed.
@@ -80,11 +83,13 @@ pub(super) struct Hosted {
 
 impl Hosted {
     pub(super) fn new(setup: Setup, io: &mut Io) -> std::io::Result<Self> {
+        let addr = setup.listener.local_addr()?;
         let token = io.claim(setup.key);
         let listener = Listener::new(setup.listener, io.registry(), token)
             .inspect_err(|_| io.release(token))?;
         Ok(Self {
             key: setup.key,
+            addr,
             core: CoordinatorCore::new(setup.coordinator, io.now()),
             sealer_at_work: setup.sealing.is_some(),
             silence_limit: setup.silence_limit,
@@ -93,6 +98,7 @@ impl Hosted {
                 Processes::on(setup.host),
                 setup.sealing,
                 setup.max_queued,
+                Recorder::new(setup.timelines),
             ),
             listener: Some(listener),
             access: setup.access,
@@ -169,8 +175,20 @@ impl Hosted {
             .collect()
     }
 
-    pub(super) fn sealed(&mut self, outcome: SealOutcome) {
-        self.driver.sealed(outcome);
+    pub(super) fn timelines(&self) -> Vec<Arc<RoundTimeline>> {
+        self.driver.recorder.timelines()
+    }
+
+    pub(super) fn metrics(&self, io: &Io) -> Metrics {
+        let (driver, core) = (&self.driver, &self.core);
+        let connections = driver.connections.len();
+        let events = driver.subscribers.latest();
+        let tally = &driver.tally;
+        tally.metrics(io.now(), self.addr, core, connections, events)
+    }
+
+    pub(super) fn sealed(&mut self, io: &Io, outcome: SealOutcome) {
+        self.driver.sealed(io, outcome);
     }
 
     pub(super) fn sealer_ended(&mut self) {
@@ -249,6 +267,9 @@ impl Hosted {
         for output in self.core.handle(io.now(), input) {
             self.driver.act(io, output);
         }
+        if self.driver.recorder.wants_roster() {
+            self.driver.recorder.roster(self.core.workers());
+        }
         self.driver.finish_batch();
     }
 
@@ -294,8 +315,7 @@ impl Hosted {
             let paused = listener.retry_at().is_some();
             let (accepted, resumed) = listener.accept(io.now());
             if resumed {
-                let event = ComputationEvent::AcceptResumed;
-                self.driver.subscribers.publish(event);
+                self.driver.tell(io, ComputationEvent::AcceptResumed);
             }
             match accepted {
                 Accepted::Peer(stream, peer) => {
@@ -314,7 +334,7 @@ impl Hosted {
                             kind: error.kind(),
                             reason: error.to_string(),
                         };
-                        self.driver.subscribers.publish(event);
+                        self.driver.tell(io, event);
                     }
                     return;
                 }
@@ -327,6 +347,7 @@ impl Hosted {
 
     fn admit(&mut self, io: &mut Io, conn: ConnId, peer: SocketAddr, connection: Connection) {
         let (ours, theirs) = connection.ends();
+        self.driver.tally.peers.accepted += 1;
         match self.access.check(io.owners(), ours, theirs) {
             Ok(()) => {
                 self.driver.connections.insert(conn, connection);
@@ -337,8 +358,8 @@ impl Hosted {
             }
             Err(reason) => {
                 io.release(token_of(conn));
-                let event = ComputationEvent::PeerRefused { peer, reason };
-                self.driver.subscribers.publish(event);
+                self.driver
+                    .tell(io, ComputationEvent::PeerRefused { peer, reason });
             }
         }
     }

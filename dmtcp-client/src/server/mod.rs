@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod hosted;
 mod listener;
+mod observe;
 mod outputs;
 mod poll_loop;
 mod processes;
@@ -27,9 +28,13 @@ mod watching;
 pub use access::{Access, CommandAccess, Network, ParseNetworkError, PeerRefusal};
 pub use computation::Computation;
 pub use config::ComputationConfig;
-pub use dmtcp_proto::{Event, Interval, KeyValues, Survivors};
+pub use dmtcp_proto::{Event, Interval, KeyValues, Survivors, Traffic};
 pub use error::ServerError;
 pub use events::{ComputationEvent, Events, Stamped};
+pub use observe::{
+    BarrierPassage, ChromeTrace, Exposition, FailedRounds, Metrics, PeerCounts, ReportError,
+    RoundOutcome, RoundTimeline, SealingSpan, Step, TrackStep, WorkerTrack,
+};
 pub use processes::NotKilled;
 pub use rounds::Sealed;
 pub use sealing::{SealError, SealRound, SealedSet, Sealer};
@@ -49,6 +54,7 @@ use mio::{Poll, Waker};
 
 use events::Subscribers;
 use hosted::{Left, Setup};
+use observe::Limits;
 use poll_loop::{PollLoop, WAKER};
 use sealing::SealThread;
 use task::{Lifeline, Link, Task};
@@ -119,7 +125,8 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let host = identity::host_name().map_err(start_failed)?;
-        let mut coordinator = config.coordinator.seal(config.sealer.is_some());
+        let coordinator = config.coordinator.seal(config.sealer.is_some());
+        let mut coordinator = coordinator.steps(config.timelines > 0);
         if coordinator.identity.is_null() {
             coordinator.identity = identity::fresh(&host);
         }
@@ -140,6 +147,10 @@ impl Server {
             max_queued: config.max_queued,
             access: config.access,
             silence_limit: config.silence_limit,
+            timelines: Limits {
+                rounds: config.timelines,
+                workers: config.timeline_workers,
+            },
             host: host.to_string_lossy().into_owned(),
             left: Left::clone(&left),
         });

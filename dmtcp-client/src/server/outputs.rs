@@ -16,6 +16,7 @@ use super::{
     ComputationEvent, SealRound, ServerError,
     connection::{Connection, Flush},
     events::Subscribers,
+    observe::{Recorder, Tally},
     poll_loop::{Io, token_of},
     processes::Processes,
     rounds::{Answered, RoundLog},
@@ -32,6 +33,8 @@ pub(super) struct Driver {
     /// Gone once the computation is being closed; the thread itself may still be at work.
     pub(super) sealing: Option<SealThread>,
     pub(super) max_queued: usize,
+    pub(super) recorder: Recorder,
+    pub(super) tally: Tally,
     callers: HashMap<RequestId, Caller>,
     rounds: RoundLog,
     /// Connections with something new to send, in the order in which they got it.
@@ -61,6 +64,7 @@ impl Driver {
         processes: Processes,
         sealing: Option<SealThread>,
         max_queued: usize,
+        recorder: Recorder,
     ) -> Self {
         Self {
             connections: HashMap::new(),
@@ -68,6 +72,8 @@ impl Driver {
             processes,
             sealing,
             max_queued,
+            recorder,
+            tally: Tally::default(),
             callers: HashMap::new(),
             rounds: RoundLog::default(),
             unsent: Vec::new(),
@@ -95,6 +101,7 @@ impl Driver {
                 computation,
                 images,
             } => {
+                self.recorder.sealing_began(io.now(), round);
                 let started = self.rounds.started();
                 let order = SealRound {
                     round,
@@ -114,9 +121,10 @@ impl Driver {
                     Ok(()) => ComputationEvent::ProcessKilled(worker),
                     Err(reason) => ComputationEvent::ProcessSpared { worker, reason },
                 };
-                self.subscribers.publish(event);
+                self.tell(io, event);
             }
-            Output::Event(event) => self.note(event),
+            Output::Step { worker, step } => self.recorder.step(io.now(), worker, step),
+            Output::Event(event) => self.note(io, event),
             Output::Stop => self.stop = true,
         }
     }
@@ -160,16 +168,17 @@ impl Driver {
         self.callers.remove(&id);
     }
 
-    pub(super) fn sealed(&mut self, outcome: SealOutcome) {
+    pub(super) fn sealed(&mut self, io: &Io, outcome: SealOutcome) {
         let SealOutcome {
             round,
             result,
             took,
         } = outcome;
+        self.recorder.sealing_ended(io.now(), round);
+        self.tally.sealed(took);
         let result = result.map(|set| {
             self.rounds.sealed(round, set.clone(), took);
-            self.subscribers
-                .publish(ComputationEvent::SetSealed { round, set, took });
+            self.tell(io, ComputationEvent::SetSealed { round, set, took });
         });
         self.inputs.push_back(OwnInput::Sealed { round, result });
     }
@@ -259,7 +268,14 @@ impl Driver {
         }
     }
 
-    fn note(&mut self, event: Event) {
+    /// Tells those who listen.
+    pub(super) fn tell(&mut self, io: &Io, event: ComputationEvent) {
+        self.tally.note(io.now(), &event);
+        self.subscribers.publish(event);
+    }
+
+    fn note(&mut self, io: &Io, event: Event) {
+        self.recorder.note(io.now(), &event);
         match &event {
             Event::WorkerJoined(worker) | Event::WorkerUpdated(worker) => {
                 self.processes.saw(worker);
@@ -274,8 +290,7 @@ impl Driver {
                 self.rounds.note(&event);
             }
         }
-        self.subscribers
-            .publish(ComputationEvent::Coordinator(event));
+        self.tell(io, ComputationEvent::Coordinator(event));
     }
 
     /// False: there is none any more.
@@ -295,8 +310,7 @@ impl Driver {
         if let Some(connection) = self.connections.get(&conn) {
             if queued > self.max_queued {
                 let (_, peer) = connection.ends();
-                self.subscribers
-                    .publish(ComputationEvent::PeerNotReading { conn, peer, queued });
+                self.tell(io, ComputationEvent::PeerNotReading { conn, peer, queued });
                 self.give_up(io, conn);
             }
         }

@@ -179,11 +179,17 @@ impl PollLoop {
                 }
             },
             Task::Standing { key, answer } => {
-                let hosted = self.computations.get(&key);
-                let hosted = hosted.filter(|hosted| !hosted.is_closing());
-                let standing = hosted.map(|hosted| hosted.standing(&self.io));
+                let standing = self.open(key).map(|hosted| hosted.standing(&self.io));
                 // Fails if nobody waits any more.
-                let _ = answer.send(standing.ok_or(ServerError::Closed));
+                let _ = answer.send(standing);
+            }
+            Task::Timelines { key, answer } => {
+                // Fails if nobody waits any more.
+                let _ = answer.send(self.open(key).map(Hosted::timelines));
+            }
+            Task::Metrics { key, answer } => {
+                // Fails if nobody waits any more.
+                let _ = answer.send(self.open(key).map(|hosted| hosted.metrics(&self.io)));
             }
             Task::KeyValues { key, answer } => {
                 let hosted = self.computations.get(&key);
@@ -206,7 +212,7 @@ impl PollLoop {
             },
             Task::Forget { key, id } => self.turn(key, |hosted, io, _| hosted.forget(io, id)),
             Task::Sealed { key, outcome } => {
-                self.turn(key, |hosted, _, _| hosted.sealed(outcome));
+                self.turn(key, |hosted, io, _| hosted.sealed(io, outcome));
             }
             Task::SealerEnded { key } => self.turn(key, |hosted, _, _| hosted.sealer_ended()),
             Task::Close { key, closed } => self.turn(key, |hosted, io, _| {
@@ -222,6 +228,13 @@ impl PollLoop {
             }
             Task::End => self.ended = true,
         }
+    }
+
+    /// A computation that has not been told to end.
+    fn open(&self, key: Key) -> Result<&Hosted, ServerError> {
+        let hosted = self.computations.get(&key);
+        let hosted = hosted.filter(|hosted| !hosted.is_closing());
+        hosted.ok_or(ServerError::Closed)
     }
 
     fn ready(&mut self, token: Token, ready: Ready) {

@@ -44,6 +44,8 @@ pub struct SealedSet {
     pub sequence: u64,
     /// Where it is.
     pub directory: PathBuf,
+    /// Its size; `None`: its sealer does not say.
+    pub bytes: Option<u64>,
 }
 
 impl SealedSet {
@@ -53,6 +55,16 @@ impl SealedSet {
         Self {
             sequence,
             directory: directory.into(),
+            bytes: None,
+        }
+    }
+
+    /// The same with this size.
+    #[must_use]
+    pub fn bytes(self, bytes: u64) -> Self {
+        Self {
+            bytes: Some(bytes),
+            ..self
         }
     }
 }

@@ -15,6 +15,7 @@ use mio::Waker;
 use super::{
     ServerError,
     hosted::{Asked, GivenUp, Setup},
+    observe::{Metrics, RoundTimeline},
     rounds::Answered,
     sealing::SealOutcome,
 };
@@ -61,6 +62,16 @@ pub(super) enum Task {
     Sealed {
         key: Key,
         outcome: SealOutcome,
+    },
+    /// How did the last rounds go?
+    Timelines {
+        key: Key,
+        answer: mpsc::Sender<Result<Vec<Arc<RoundTimeline>>, ServerError>>,
+    },
+    /// What was counted?
+    Metrics {
+        key: Key,
+        answer: mpsc::Sender<Result<Metrics, ServerError>>,
     },
     /// The sealer's thread has nothing more to do and touches no disk.
     SealerEnded {

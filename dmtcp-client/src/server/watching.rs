@@ -68,7 +68,7 @@ impl Computation {
         stall.ok().flatten().map(Box::new)
     }
 
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         what: &'static str,
         task: impl FnOnce(mpsc::Sender<Result<T, ServerError>>) -> Task,

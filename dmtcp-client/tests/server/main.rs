@@ -2,7 +2,11 @@
 //! the tools' side byte for byte. Real processes are in `real_*.rs`.
 
 mod checkpoint;
+#[path = "../chrome_trace/mod.rs"]
+mod chrome_trace;
+mod exposition;
 mod lifetime;
+mod observe;
 mod peer;
 mod peers;
 mod processes;

@@ -131,6 +131,7 @@ impl CoordinatorCore {
         from: UniquePid,
         command: UserCommand,
     ) {
+        self.past.0.commands += 1;
         self.set_role(conn, Role::Tool(dialect));
         let mut result = UserResult::new(CommandStatus::Success);
         result.verb = Some(command.verb);

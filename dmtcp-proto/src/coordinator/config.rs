@@ -58,6 +58,8 @@ pub struct CoordinatorConfig {
     pub settle_time: Duration,
     /// The most connections at once. Default: 65,536.
     pub max_connections: usize,
+    /// Whether every worker's [steps](super::Output::Step) are told. Default: no.
+    pub steps: bool,
 }
 
 impl Default for CoordinatorConfig {
@@ -77,6 +79,7 @@ impl Default for CoordinatorConfig {
             stall_timeout: None,
             settle_time: Duration::from_millis(200),
             max_connections: 1 << 16,
+            steps: false,
         }
     }
 }
@@ -113,6 +116,12 @@ impl CoordinatorConfig {
             stall_timeout: limit,
             ..self
         }
+    }
+
+    /// The same with or without telling of every worker's steps.
+    #[must_use]
+    pub fn steps(self, steps: bool) -> Self {
+        Self { steps, ..self }
     }
 
     /// The same with this pause between rounds.

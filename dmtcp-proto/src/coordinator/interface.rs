@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::event::{Event, ImageReport};
 use super::standing::Survivors;
+use super::step::WorkerStep;
 use crate::command::{Command, Reply, WorkerInfo};
 use crate::error::CommandError;
 use crate::ids::{ConnId, RequestId, UniquePid};
@@ -134,6 +135,15 @@ pub enum Output {
         conn: ConnId,
         /// The worker.
         worker: WorkerInfo,
+    },
+    /// A worker got to its next step. Only if
+    /// [`CoordinatorConfig::steps`](super::CoordinatorConfig::steps) asks for it: there is one for
+    /// each worker and step, so it is no news for everybody.
+    Step {
+        /// Number of the worker.
+        worker: u64,
+        /// What it got to.
+        step: WorkerStep,
     },
     /// News.
     Event(Event),

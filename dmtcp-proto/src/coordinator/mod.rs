@@ -20,7 +20,9 @@ mod name_service;
 mod roster;
 mod round;
 mod standing;
+mod step;
 mod store;
+mod traffic;
 mod worker;
 
 pub use config::CoordinatorConfig;
@@ -28,6 +30,8 @@ pub use event::{Event, ImageReport, RoundError};
 pub use interface::{Input, Output, Outputs};
 pub use key_values::KeyValues;
 pub use standing::{Awaited, Late, Standing, Survivors};
+pub use step::WorkerStep;
+pub use traffic::Traffic;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -41,6 +45,7 @@ use self::name_service::NameService;
 use self::roster::Roster;
 use self::round::Round;
 use self::store::Store;
+use self::traffic::Past;
 use crate::command::{Status, WorkerInfo};
 use crate::dialect::{Candidates, Dialect};
 use crate::error::DecodeError;
@@ -48,6 +53,7 @@ use crate::ids::{ConnId, RequestId, UniquePid};
 use crate::interval::Interval;
 use crate::kind::Kind;
 use crate::message::{Body, Message};
+use crate::state::WorkerState;
 use crate::text::Text;
 use crate::time::Instant;
 use crate::wire::{Decoder, Frame, encode};
@@ -105,6 +111,7 @@ pub struct CoordinatorCore {
     /// 2.x: where all workers write their images, if a plugin has said so.
     global_checkpoint_dir: Option<Text>,
     prefixes: Prefixes,
+    past: Past,
 }
 
 /// What distinguishes one computation from the next on the same coordinator.
@@ -192,6 +199,7 @@ impl CoordinatorCore {
             checkpoint_dir: Text::default(),
             global_checkpoint_dir: None,
             prefixes: Prefixes::default(),
+            past: Past::default(),
         }
     }
 
@@ -257,6 +265,11 @@ impl CoordinatorCore {
     /// Every worker, in the order in which they joined.
     pub fn workers(&self) -> impl Iterator<Item = WorkerInfo> + '_ {
         self.roster.iter().map(|(_, worker)| worker.info())
+    }
+
+    /// Every worker's state, in the same order; costs less than [`workers`](Self::workers).
+    pub fn states(&self) -> impl Iterator<Item = WorkerState> + '_ {
+        self.roster.iter().map(|(_, worker)| worker.state())
     }
 
     /// The computation, with its generation; null before the first worker.
@@ -370,6 +383,7 @@ impl CoordinatorCore {
         entry.candidates = candidates;
         // Where several dialects remain, this message has the same bytes in all of them.
         let message = Message::parse(dialect, frame)?;
+        self.past.0.messages += 1;
         match entry.role {
             Role::Hello => self.hello(conn, dialect, message),
             Role::NameService => self.name_service(conn, message),

@@ -6,6 +6,7 @@ use super::CoordinatorCore;
 use super::barrier::Arrival;
 use super::lockstep::reporting_state;
 use super::roster::{Part, Worker};
+use super::step::WorkerStep;
 use crate::command::Reply;
 use crate::coordinator::Output;
 use crate::coordinator::event::{Event, ImageReport, RoundError};
@@ -108,6 +109,7 @@ impl CoordinatorCore {
     }
 
     pub(super) fn name_request(&mut self, conn: ConnId, request: &NameServiceRequest) {
+        self.past.0.store_requests += 1;
         if let Some(answer) = self.name_service.request(request, self.config.max_store) {
             self.answer(conn, answer);
         }
@@ -194,6 +196,7 @@ impl CoordinatorCore {
     }
 
     fn key_value(&mut self, conn: ConnId, request: &KeyValueRequest) {
+        self.past.0.store_requests += 1;
         let mut response = self.store.request(request, self.config.max_store);
         let Some(dialect) = self.dialect_of(conn) else {
             return;
@@ -222,6 +225,8 @@ impl CoordinatorCore {
         let Some(worker) = self.roster.get_mut(conn) else {
             return Ok(());
         };
+        let number = worker.number;
+        let index = u32::try_from(worker.passed).unwrap_or(u32::MAX);
         match self.barriers.arrive(worker, name) {
             Arrival::Repeated => return Ok(()),
             Arrival::Elsewhere => return unexpected("the other workers are at another barrier"),
@@ -235,6 +240,7 @@ impl CoordinatorCore {
         worker.stepped = self.now;
         let waits = worker.waiting;
         self.progress();
+        self.step(number, WorkerStep::Barrier { name, index });
         if waits {
             self.release_if_met();
         } else {
@@ -295,6 +301,7 @@ impl CoordinatorCore {
             unique: file.unique,
             worker: worker.info(),
         };
+        let number = worker.number;
         if let Some(round) = &mut self.round {
             round.missing = round.missing.saturating_sub(1);
             if round.is_open() {
@@ -302,6 +309,7 @@ impl CoordinatorCore {
             }
         }
         self.progress();
+        self.step(number, WorkerStep::ImageReported);
         self.complete_if_reported();
         Ok(())
     }
@@ -313,6 +321,8 @@ impl CoordinatorCore {
         };
         worker.last_barrier = None;
         worker.stepped = self.now;
+        let number = worker.number;
+        self.step(number, WorkerStep::Running);
         self.should_have_reported(conn);
         self.progress();
         self.settle();

@@ -189,7 +189,7 @@ impl World {
                         seat.failed = true;
                     }
                 }
-                Output::Event(_) | Output::Stop => {}
+                Output::Event(_) | Output::Step { .. } | Output::Stop => {}
             }
         }
     }

@@ -172,6 +172,7 @@ impl Model {
                     let open = self.peers.get(&conn.0).is_some_and(|peer| peer.open);
                     assert!(open, "killed without its connection");
                 }
+                Output::Step { .. } => panic!("a step is told that nobody asked for"),
                 Output::Event(event) => self.event(event, &mut closed_rounds),
                 Output::Stop => {
                     assert!(!self.stopped, "stopped twice");

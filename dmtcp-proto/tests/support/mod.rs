@@ -8,7 +8,7 @@ use dmtcp_proto::{
     Body, Command, CommandError, ConnId, CoordinatorConfig, CoordinatorCore, Decoder, Dialect,
     DoCheckpoint, Event, Hello, Input, Instant, Interval, Limits, Message, Name, Output, Phase,
     Released, Reply, RequestId, Text, UniquePid, UserCommand, UserResult, Verb, WorkerInfo,
-    WorkerState, encode,
+    WorkerState, WorkerStep, encode,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,6 +43,7 @@ pub struct World {
     pub core: CoordinatorCore,
     pub now: Instant,
     pub events: Vec<Event>,
+    pub steps: Vec<(u64, WorkerStep)>,
     pub replies: BTreeMap<u64, Result<Reply, CommandError>>,
     pub seals: Vec<(u64, UniquePid, Vec<dmtcp_proto::ImageReport>)>,
     pub killed: Vec<WorkerInfo>,
@@ -70,6 +71,7 @@ impl World {
             core: CoordinatorCore::new(config.identity(identity), Instant::ZERO),
             now: Instant::ZERO,
             events: Vec::new(),
+            steps: Vec::new(),
             replies: BTreeMap::new(),
             seals: Vec::new(),
             killed: Vec::new(),
@@ -117,6 +119,7 @@ impl World {
                     self.killed.push(worker);
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Step { worker, step } => self.steps.push((worker, step)),
                 Output::Stop => self.stopped = true,
             }
         }

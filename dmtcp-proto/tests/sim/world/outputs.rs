@@ -62,6 +62,9 @@ impl World {
                 }
                 self.checker.event(&event);
             }
+            Output::Step { worker, .. } => self.checker.broken(Rule::Protocol, || {
+                format!("a step of {worker} is told that nobody asked for")
+            }),
             Output::Stop => {
                 self.note(|| "the coordinator stops".into());
                 let twice = std::mem::replace(&mut self.stopped, true);

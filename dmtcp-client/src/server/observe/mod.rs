@@ -1,0 +1,66 @@
+//! What a computation was doing when, for people and for monitoring: the [timeline](RoundTimeline)
+//! of each of its last rounds, and [`Metrics`].
+//!
+//! All of it is noted on the server's thread at a constant cost for each message, bounded, and
+//! never told to those who listen to events.
+
+mod chrome_trace;
+mod error;
+mod exposition;
+mod metrics;
+mod recorder;
+mod tally;
+mod timeline;
+
+pub use chrome_trace::ChromeTrace;
+pub use error::ReportError;
+pub use exposition::Exposition;
+pub use metrics::{FailedRounds, Metrics, PeerCounts};
+pub use timeline::{
+    BarrierPassage, RoundOutcome, RoundTimeline, SealingSpan, Step, TrackStep, WorkerTrack,
+};
+
+pub(super) use recorder::{Limits, Recorder};
+pub(super) use tally::Tally;
+
+use std::sync::Arc;
+
+use super::{Computation, ServerError, task::Task};
+
+impl Computation {
+    /// The last rounds, oldest first, with the one that is under way if there is one: as many as
+    /// [`ComputationConfig::timelines`](super::ComputationConfig::timelines) says.
+    ///
+    /// To see them, see [`ChromeTrace`].
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub fn timelines(&self) -> Result<Vec<Arc<RoundTimeline>>, ServerError> {
+        self.ask("asking for the rounds' timelines", |answer| {
+            Task::Timelines {
+                key: self.key,
+                answer,
+            }
+        })
+    }
+
+    /// That of one round, if it is still kept.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub fn timeline(&self, round: u64) -> Result<Option<Arc<RoundTimeline>>, ServerError> {
+        let mut timelines = self.timelines()?.into_iter();
+        Ok(timelines.find(|timeline| timeline.round == round))
+    }
+
+    /// Counters and gauges. To hand them to Prometheus, see [`Exposition`].
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub fn metrics(&self) -> Result<Metrics, ServerError> {
+        self.ask("asking for the metrics", |answer| Task::Metrics {
+            key: self.key,
+            answer,
+        })
+    }
+}
