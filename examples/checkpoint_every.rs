@@ -18,6 +18,7 @@ use dmtcp_examples::{
     demonstration,
     job_files::JobFiles,
     log::{Log, chain, seconds},
+    reports::Reports,
     signals::{SIGINT, Signals},
     watching::{Ending, tell_recovered, watch},
 };
@@ -146,7 +147,16 @@ fn run_program(
         attempt.computation().port()
     ));
 
-    match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
+    let mut reports = Reports::of(options);
+    let ending = watch(
+        log,
+        &attempt,
+        &signals,
+        attempts.store(),
+        options.keep,
+        &mut reports,
+    )?;
+    match ending {
         Ending::Finished(exit) => ended(log, exit, &files, attempts.store()),
         Ending::Killed { behind_set } => {
             log.line("the program was ended from outside, through its coordinator");
@@ -156,7 +166,7 @@ fn run_program(
                 TRY_AGAIN
             }))
         }
-        Ending::Signal(signal) => match stop(log, attempt, &signals, signal)? {
+        Ending::Signal(signal) => match stop(log, attempt, &signals, signal, &mut reports)? {
             Stopped::Code(code) => Ok(ExitCode::from(code)),
             Stopped::Finished(exit) => ended(log, exit, &files, attempts.store()),
         },
@@ -204,6 +214,7 @@ fn stop(
     attempt: Attempt,
     signals: &Signals,
     signal: i32,
+    reports: &mut Reports,
 ) -> Result<Stopped, Box<dyn Error>> {
     log.line(format!(
         "signal {signal}: one last checkpoint, then stop (Ctrl-C: stop at once)"
@@ -227,6 +238,7 @@ fn stop(
         }
         let error = match last.join() {
             Ok(Ok(sealed)) => {
+                reports.write(log, &computation);
                 let number = sealed.set.map_or(0, |set| set.sequence);
                 log.line(format!(
                     "set {number} is sealed; the same command goes on from it \

@@ -2,6 +2,9 @@
 //! for every installation that `DMTCP_BIN` (or PATH) names. Without one each test says so and
 //! passes.
 
+#[path = "chrome_trace/mod.rs"]
+mod chrome_trace;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,11 +18,20 @@ use std::{
 
 use dmtcp_client::{
     Launch, Restart, Tools,
-    process::{Child, ComputationTmp, Exit, Identity, Signal, Stream, kill_members, members},
-    server::{Computation, ComputationConfig, ComputationEvent, Events, Server, ServerError},
+    process::{
+        Child, ComputationTmp, Exit, Identity, ProcessState, Signal, Situation, Stream,
+        kill_members, members,
+    },
+    server::{
+        Computation, ComputationConfig, ComputationEvent, Events, RoundOutcome, Server,
+        ServerError, Step, WorkerTrack,
+    },
 };
 use dmtcp_proto::{Event, RoundError};
+use nix::{sys::signal, unistd::Pid};
 use tempfile::TempDir;
+
+use chrome_trace::Trace;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -309,5 +321,88 @@ fn computations_of_all_releases_share_one_server() {
         let restarted = restart(stage, &[image]);
         stage.computation.quit(LONG).unwrap();
         restarted.wait(LONG).unwrap();
+    }
+}
+
+/// One of them is stopped until the other waits for it: in the trace, that is the one to be seen.
+#[test]
+fn a_trace_has_all_workers_and_barriers_and_shows_the_slow_one() {
+    for stage in stages() {
+        let children = [stage.launch(SLEEP, 1), stage.launch(SLEEP, 2)];
+        let slow = children[0].id();
+        let send = |signal| signal::kill(Pid::from_raw(slow), signal).unwrap();
+        send(signal::Signal::SIGSTOP);
+        until("it is stopped", || {
+            let situation = Situation::of(slow).unwrap().unwrap();
+            let mut threads = situation.threads.iter();
+            threads.all(|thread| thread.state == ProcessState::Stopped)
+        });
+        stage.computation.request_checkpoint().unwrap();
+        let round = 1;
+        until("the other one waits", || {
+            let timeline = stage.computation.timeline(round).unwrap();
+            timeline.is_some_and(|timeline| !timeline.barriers.is_empty())
+        });
+        send(signal::Signal::SIGCONT);
+        until("the round is over", || {
+            let timeline = stage.computation.timeline(round).unwrap();
+            timeline.is_some_and(|timeline| timeline.resumed.is_some())
+        });
+        let timeline = stage.computation.timeline(round).unwrap().unwrap();
+        assert!(matches!(timeline.outcome, RoundOutcome::Complete { .. }));
+        let pids: BTreeSet<i32> = timeline.tracks.iter().map(|track| track.real_pid).collect();
+        assert_eq!(pids, stage.real_pids());
+        let laggard = timeline.track(timeline.barriers[0].last_worker).unwrap();
+        assert_eq!(laggard.real_pid, slow);
+        let steps = |track: &WorkerTrack| -> Vec<Step> {
+            assert!(track.steps.is_sorted_by_key(|step| step.at));
+            track.steps.iter().map(|step| step.step).collect()
+        };
+        let all = steps(laggard);
+        let barriers: Vec<Step> = (0..)
+            .take(timeline.barriers.len())
+            .map(Step::Barrier)
+            .collect();
+        let is_barrier = |step: &&Step| matches!(step, Step::Barrier(_));
+        assert!(all.iter().filter(is_barrier).eq(&barriers), "{timeline:#?}");
+        assert!(all.contains(&Step::ImageReported));
+        assert_eq!(all.last(), Some(&Step::Running));
+        let mut before = Duration::ZERO;
+        for (index, barrier) in timeline.barriers.iter().enumerate() {
+            let released = barrier.released.unwrap();
+            let order = [before, barrier.first, barrier.last, released];
+            assert!(order.is_sorted(), "{timeline:#?}");
+            assert_eq!(barrier.peers, 2, "{index}");
+            before = released;
+        }
+        for track in &timeline.tracks {
+            assert_eq!(steps(track), all);
+        }
+
+        let mut text = Vec::new();
+        timeline.write_chrome_trace(&mut text).unwrap();
+        let trace = Trace::parse(&text);
+        let names: Vec<String> = timeline
+            .barriers
+            .iter()
+            .map(|b| b.name.to_string())
+            .collect();
+        println!("{names:?}");
+        assert_eq!(trace.slices("coordinator", "barriers"), names);
+        for pid in pids {
+            let line = format!("{} (pid {pid})", laggard.program);
+            let first = trace.slices(&laggard.host, &line)[0].to_owned();
+            let mark = if pid == slow { " (last)" } else { "" };
+            assert_eq!(first, format!("to {}{mark}", names[0]));
+        }
+        stage.computation.quit(LONG).unwrap();
+    }
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LONG, "not in time: {what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }

@@ -32,12 +32,18 @@ pub struct Options {
     pub dmtcp_bin: Option<PathBuf>,
     /// Whether DMTCP compresses its images.
     pub gzip: bool,
+    /// File that shows how the last checkpoints went, for a trace viewer.
+    pub trace: Option<PathBuf>,
+    /// File of metrics, for Prometheus.
+    pub metrics: Option<PathBuf>,
 }
 
 /// How it is used.
 pub const USAGE: &str = "\
 usage: checkpoint_every [--interval TIME] [--dir DIR] [--keep N]
-       checkpoint_every [--interval TIME] [--dir DIR] [--keep N] [--no-gzip]
+                        [--trace FILE] [--metrics FILE]
+       checkpoint_every [--interval TIME] [--dir DIR] [--keep N]
+                        [--trace FILE] [--metrics FILE] [--no-gzip]
                         [--dmtcp-bin DIR] PROGRAM ARGS...
 
 Without a program: three worker processes of its own are checkpointed every
@@ -50,6 +56,9 @@ takes one last checkpoint and stops with exit code 85.
   --interval TIME   10, 10s, 5m or 1h      (default: 1s built in, 60s otherwise)
   --dir DIR         where sets are kept    (default: ./checkpoint_every-PROGRAM_ARGS)
   --keep N          sets to keep, 0: all   (default: 3)
+  --trace FILE      who was where when in the last four checkpoints: drop it
+                    into https://ui.perfetto.dev or chrome://tracing
+  --metrics FILE    counters and gauges for Prometheus' textfile collector
   --no-gzip         larger images, faster
   --dmtcp-bin DIR   DMTCP's programs       (default: DMTCP_BIN, then PATH)
 
@@ -65,6 +74,8 @@ impl Options {
             keep: 3,
             dmtcp_bin: None,
             gzip: true,
+            trace: None,
+            metrics: None,
         }
     }
 }
@@ -88,6 +99,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String
             "--dir" => options.dir = Some(value()?.into()),
             "--keep" => options.keep = number(&value()?)?,
             "--dmtcp-bin" => options.dmtcp_bin = Some(value()?.into()),
+            "--trace" => options.trace = Some(value()?.into()),
+            "--metrics" => options.metrics = Some(value()?.into()),
             "--no-gzip" => options.gzip = false,
             "--" => match args.next() {
                 Some(program) => return Ok(Request::Program(options, program, args.collect())),
@@ -148,8 +161,11 @@ mod tests {
             keep: 2,
             dmtcp_bin: Some("/b".into()),
             gzip: false,
+            trace: Some("t".into()),
+            metrics: Some("m".into()),
         };
-        let line = "--interval 10m --dir d --keep 2 --dmtcp-bin /b --no-gzip python3 -u --keep x";
+        let line = "--interval 10m --dir d --keep 2 --dmtcp-bin /b --no-gzip --trace t --metrics m \
+                    python3 -u --keep x";
         let args = vec!["-u".into(), "--keep".into(), "x".into()];
         assert_eq!(
             parsed(line),

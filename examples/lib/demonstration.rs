@@ -21,6 +21,7 @@ use crate::{
     arguments::Options,
     built_in,
     log::{Log, bytes, chain, seconds},
+    reports::Reports,
     signals::Signals,
     watching::{Ending, prune, tell, tell_recovered, watch},
 };
@@ -90,6 +91,7 @@ pub fn run(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
         dir.display(),
     ));
 
+    let mut reports = Reports::of(options);
     let mut rows = Vec::new();
     let events = attempt.computation().events();
     while rows.len() < SETS_BEFORE_KILL {
@@ -103,6 +105,7 @@ pub fn run(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
             continue;
         };
         tell(log, &event);
+        reports.note(log, attempt.computation(), &event);
         if let ComputationEvent::SetSealed { set, took, .. } = event {
             let size = CheckpointSet::open(&set.directory)?.total_bytes();
             rows.push(Row {
@@ -131,7 +134,15 @@ pub fn run(log: &Log, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
         "running again {} after the kill",
         seconds(downtime)
     ));
-    let exits = match watch(log, &attempt, &signals, attempts.store(), options.keep)? {
+    let watched = watch(
+        log,
+        &attempt,
+        &signals,
+        attempts.store(),
+        options.keep,
+        &mut reports,
+    )?;
+    let exits = match watched {
         // A last set may still be being sealed.
         Ending::Finished(_) => attempt.stop(Duration::from_secs(5))?,
         Ending::Signal(_) => return Ok(stopped(log)),

@@ -9,6 +9,7 @@ pub mod built_in;
 pub mod demonstration;
 pub mod job_files;
 pub mod log;
+pub mod reports;
 pub mod signals;
 pub mod trace;
 pub mod watching;

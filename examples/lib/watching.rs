@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     log::{Log, bytes, chain, seconds},
+    reports::Reports,
     signals::Signals,
 };
 
@@ -59,7 +60,7 @@ impl Seen {
 }
 
 /// Tells what happens until the computation ends or somebody wants to stop it; `keep` sets are
-/// kept, 0: all.
+/// kept, 0: all; what is to be seen is written to the files of `reports`.
 ///
 /// # Errors
 ///
@@ -70,6 +71,7 @@ pub fn watch(
     signals: &Signals,
     store: &SetStore,
     keep: usize,
+    reports: &mut Reports,
 ) -> Result<Ending, Box<dyn Error>> {
     let events = attempt.computation().events();
     let mut seen = Seen::default();
@@ -86,6 +88,7 @@ pub fn watch(
             (Ok(event), _) => {
                 seen.note(&event);
                 tell(log, &event);
+                reports.note(log, attempt.computation(), &event);
                 if matches!(event, ComputationEvent::SetSealed { .. }) {
                     prune(log, store, keep);
                 }
@@ -107,7 +110,9 @@ pub fn watch(
                     return Ok(Ending::Signal(signal));
                 }
             }
-            (Err(RecvTimeoutError::Timeout), None) => {}
+            (Err(RecvTimeoutError::Timeout), None) => {
+                reports.refresh(log, attempt.computation());
+            }
         }
     }
 }

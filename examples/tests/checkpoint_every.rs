@@ -128,7 +128,15 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 fn the_built_in_run_needs_nothing_and_proves_its_result() {
     let base = tempfile::tempdir().unwrap();
     let without_dmtcp = [("DMTCP_BIN", ""), ("PATH", "")];
-    let run = Run::start(base.path(), "run", &["--dir", "job"], &without_dmtcp);
+    let args = [
+        "--dir",
+        "job",
+        "--trace",
+        "trace.json",
+        "--metrics",
+        "m.prom",
+    ];
+    let run = Run::start(base.path(), "run", &args, &without_dmtcp);
     assert_eq!(run.code(), 0, "{}", run.log());
     let out = run.out();
     assert!(out.contains("\n the result is right"), "{out}");
@@ -144,6 +152,24 @@ fn the_built_in_run_needs_nothing_and_proves_its_result() {
     let sets = set::list(&base.path().join("job")).unwrap().sets;
     assert_eq!(sets.len(), 3, "--keep");
     sets.first().unwrap().verify().unwrap();
+
+    let trace = fs::read(base.path().join("trace.json")).unwrap();
+    let trace: serde_json::Value = serde_json::from_slice(&trace).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let lines = |event: &&serde_json::Value| {
+        let name = event["args"]["name"].as_str().unwrap_or_default();
+        event["name"] == "thread_name" && name.contains("(pid ")
+    };
+    assert_eq!(events.iter().filter(lines).count(), 3, "worker processes");
+    assert!(events.iter().any(|event| event["name"] == "image"));
+    let metrics = fs::read_to_string(base.path().join("m.prom")).unwrap();
+    let value = |name: &str| {
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| line.starts_with(name)).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    assert!(value("dmtcp_last_set_bytes{") > 0.0, "{metrics}");
+    assert_eq!(value("dmtcp_restarts_complete_total{"), 1.0, "{metrics}");
 }
 
 #[test]

@@ -215,6 +215,10 @@ impl Hosted {
     pub(super) fn settle(&mut self, io: &mut Io) {
         loop {
             self.driver.flush(io);
+            // Behind their orders, which are not to wait for it.
+            if self.driver.recorder.wants_roster() {
+                self.driver.recorder.roster(self.core.workers());
+            }
             if self.driver.take_stop() {
                 self.close(io);
                 continue;
@@ -266,9 +270,6 @@ impl Hosted {
     fn feed(&mut self, io: &mut Io, input: Input<'_>) {
         for output in self.core.handle(io.now(), input) {
             self.driver.act(io, output);
-        }
-        if self.driver.recorder.wants_roster() {
-            self.driver.recorder.roster(self.core.workers());
         }
         self.driver.finish_batch();
     }

@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+/// Begin, end and name.
+pub(crate) type Slice = (f64, f64, String);
+
 /// A trace, by the names of groups and lines.
 pub(crate) struct Trace {
     /// Names of the groups, in the order in which they are shown.
     pub(crate) groups: Vec<String>,
-    /// Slices of each line: begin, end and name, in order of time.
-    pub(crate) lines: BTreeMap<(String, String), Vec<(f64, f64, String)>>,
+    /// Slices of each line, in order of time.
+    pub(crate) lines: BTreeMap<(String, String), Vec<Slice>>,
     pub(crate) instants: Vec<String>,
 }
 
@@ -22,7 +25,7 @@ impl Trace {
         let events = trace["traceEvents"].as_array().unwrap();
         let mut groups = BTreeMap::new();
         let mut names = BTreeMap::new();
-        let mut slices: BTreeMap<_, Vec<(f64, f64, String)>> = BTreeMap::new();
+        let mut slices: BTreeMap<_, Vec<Slice>> = BTreeMap::new();
         let mut instants = Vec::new();
         for event in events {
             let pid = event["pid"].as_u64().unwrap();
