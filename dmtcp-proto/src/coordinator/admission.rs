@@ -213,7 +213,8 @@ impl CoordinatorCore {
             let reason = known.map_or(Reject::WrongComputation, |_| Reject::PeerMismatch);
             return Ok(Admission::Refuse(reason));
         }
-        // A second restart of one of its processes would stand in for one that never comes.
+        // A second restart of one of its processes would stand in for one that never comes, and
+        // its threads must not have the numbers of another's.
         let twice = self.roster.has_virtual_pid(message.from.pid);
         if twice || self.roster.peers() >= restart.expected {
             return Ok(Admission::Refuse(Reject::NotRestarting));
@@ -232,7 +233,11 @@ impl CoordinatorCore {
         } else {
             match self.roster.free_virtual_pid() {
                 Some(pid) => pid,
-                None => return self.refuse(conn, Reject::NotRunning),
+                None => {
+                    let limit = Self::MOST_WORKERS;
+                    self.event(Event::TooManyWorkers { conn, limit });
+                    return self.refuse(conn, Reject::NotRunning);
+                }
             }
         };
         if self.roster.is_empty() {

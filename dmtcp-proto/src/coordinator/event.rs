@@ -33,6 +33,14 @@ pub enum Event {
         /// What it was told.
         reason: Reject,
     },
+    /// A process is refused because all virtual pids are taken that workers can have;
+    /// [`Refused`](Self::Refused) follows. Where a worker forks, it is that worker that is told.
+    TooManyWorkers {
+        /// Its connection.
+        conn: ConnId,
+        /// So many can be connected at most.
+        limit: u32,
+    },
     /// A peer broke the protocol and was cut off.
     PeerMisbehaved {
         /// Its connection.

@@ -23,6 +23,7 @@ mod standing;
 mod step;
 mod store;
 mod traffic;
+mod virtual_pids;
 mod worker;
 
 pub use config::CoordinatorConfig;
@@ -161,6 +162,12 @@ enum Role {
 }
 
 impl CoordinatorCore {
+    /// Workers that a computation can have at the same time: 32,768.
+    ///
+    /// The stock workers' own limit for each host, see `docs/PROTOCOL.md`: their tables hold no more
+    /// virtual pids. One more is refused, with [`Event::TooManyWorkers`].
+    pub const MOST_WORKERS: u32 = virtual_pids::MOST.unsigned_abs();
+
     /// A coordinator without workers.
     #[must_use]
     pub fn new(config: CoordinatorConfig, now: Instant) -> Self {

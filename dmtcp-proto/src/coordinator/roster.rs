@@ -2,9 +2,10 @@
 //!
 //! Counts are kept, never recomputed: each message costs O(log n) at most.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::ToString as _;
 
+use super::virtual_pids::VirtualPids;
 use crate::command::WorkerInfo;
 use crate::ids::{ConnId, UniquePid};
 use crate::message::Hello;
@@ -97,9 +98,8 @@ impl Worker {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Roster {
     workers: BTreeMap<ConnId, Worker>,
-    virtual_pids: BTreeSet<i32>,
+    virtual_pids: VirtualPids,
     running: usize,
-    next_virtual_pid: i32,
 }
 
 impl Roster {
@@ -147,7 +147,7 @@ impl Roster {
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Worker> {
         let worker = self.workers.remove(&conn)?;
         self.running -= usize::from(worker.state == WorkerState::Running);
-        self.virtual_pids.remove(&worker.virtual_pid);
+        self.virtual_pids.remove(worker.virtual_pid);
         Some(worker)
     }
 
@@ -159,30 +159,14 @@ impl Roster {
         }
     }
 
+    /// Whether a restored worker with this one would get in the way of one that is connected.
     pub(super) fn has_virtual_pid(&self, pid: i32) -> bool {
-        self.virtual_pids.contains(&pid)
+        self.virtual_pids.is_taken(pid)
     }
 
-    /// A virtual pid that nobody has; `None` when all are taken.
-    ///
-    /// Stock workers take 40000, 41000, … up to 1,000,000 (4.0.0 and later): the numbers between
-    /// are for the threads and children of each process.
+    /// A virtual pid that nobody has; `None` when all are taken. See [`VirtualPids::free`].
     pub(super) fn free_virtual_pid(&mut self) -> Option<i32> {
-        const FIRST: i32 = 40_000;
-        const STEP: i32 = 1000;
-        const LAST: i32 = 1_000_000;
-        for _ in 0..=(LAST - FIRST) / STEP {
-            let candidate = self.next_virtual_pid.max(FIRST);
-            self.next_virtual_pid = if candidate >= LAST {
-                FIRST
-            } else {
-                candidate + STEP
-            };
-            if !self.virtual_pids.contains(&candidate) {
-                return Some(candidate);
-            }
-        }
-        None
+        self.virtual_pids.free()
     }
 }
 
@@ -213,7 +197,7 @@ mod tests {
     #[test]
     fn row_07_virtual_pids_run_out_without_spinning() {
         let mut roster = Roster::default();
-        for number in 0..961 {
+        for number in 0..32_768 {
             let pid = roster.free_virtual_pid().unwrap();
             assert_eq!(pid, 40_000 + 1000 * number);
             roster.add(ConnId(number as u64), worker(pid, WorkerState::Running));

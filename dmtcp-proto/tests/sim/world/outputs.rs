@@ -149,7 +149,7 @@ const EMPTY: [&str; 12] = [
     "hellos: []",
     "parked: []",
     "workers: {}",
-    "virtual_pids: {}",
+    "taken: {}",
     "arrived: 0",
     "round: None",
     "restart: None",
