@@ -17,6 +17,7 @@ mod events;
 mod hosted;
 mod listener;
 mod observe;
+mod open_files;
 mod outputs;
 mod poll_loop;
 mod processes;
@@ -35,6 +36,7 @@ pub use observe::{
     BarrierPassage, ChromeTrace, Exposition, FailedRounds, Metrics, PeerCounts, ReportError,
     RoundOutcome, RoundTimeline, SealingSpan, Step, TrackStep, WorkerTrack,
 };
+pub use open_files::raise_open_file_limit;
 pub use processes::NotKilled;
 pub use rounds::Sealed;
 pub use sealing::{SealError, SealRound, SealedSet, Sealer};

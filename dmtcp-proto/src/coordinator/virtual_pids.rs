@@ -34,7 +34,7 @@ impl VirtualPids {
             // Another computation: its workers share a new table.
             self.outside = 0;
         }
-        let is_ours = base >= FIRST && base < FIRST + STEP * MOST && base % STEP == 0;
+        let is_ours = (FIRST..FIRST + STEP * MOST).contains(&base) && base % STEP == 0;
         if self.taken.insert(base) && !is_ours {
             self.outside = self.outside.saturating_add(1);
         }
