@@ -119,10 +119,7 @@ fn run_program(
     files.write_command()?;
     let attempt = match attempts.restart() {
         Ok(recovered) => tell_recovered(log, recovered),
-        Err(AttemptError::NoGoodSet { refused }) => {
-            for error in refused {
-                log.line(format!("passed over: {}", chain(&error)));
-            }
+        Err(AttemptError::NoSet) => {
             let launch = Launch::new(&tools, &program)
                 .args(args)
                 .gzip(options.gzip)
@@ -137,6 +134,10 @@ fn run_program(
         }
         Err(error) => {
             log.line(format!("error: {}", chain(&error)));
+            log.line(format!(
+                "nothing was started: to begin again from nothing, choose another --dir or remove {}",
+                dir.display()
+            ));
             return Ok(ExitCode::from(CANNOT_RESTART));
         }
     };

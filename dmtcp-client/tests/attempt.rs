@@ -317,7 +317,7 @@ fn a_set_that_this_host_cannot_restore_is_not_tried() {
         text.contains(&said) && text.contains("set 2 of host node1"),
         "{text}"
     );
-    let AttemptError::NoGoodSet { refused } = error else {
+    let AttemptError::NoUsableSet { refused } = error else {
         panic!("{error}")
     };
     assert!(matches!(
@@ -403,10 +403,7 @@ fn mistakes_are_told_apart() {
     let (job, server) = (Job::new(), Server::start().unwrap());
     let attempts = job.attempts(&server);
     let error = attempts.restart().unwrap_err();
-    assert!(
-        matches!(&error, AttemptError::NoGoodSet { refused } if refused.is_empty()),
-        "{error}"
-    );
+    assert!(matches!(&error, AttemptError::NoSet), "{error}");
     let error = attempts.start([]).unwrap_err();
     assert!(matches!(error, AttemptError::NoProgram), "{error}");
     let error = Attempts::open(&server, &job.dir()).unwrap_err();

@@ -653,7 +653,7 @@ fn a_set_is_not_moved_to_a_host_that_cannot_restore_it() {
     let error = attempts.restart().unwrap_err();
     let text = error.to_string();
     assert!(
-        matches!(&error, AttemptError::NoGoodSet { refused } if matches!(refused[..], [SetError::Incompatible(_)])),
+        matches!(&error, AttemptError::NoUsableSet { refused } if matches!(refused[..], [SetError::Incompatible(_)])),
         "{text}"
     );
     assert!(
@@ -684,7 +684,7 @@ fn a_set_of_another_release_is_not_tried() {
     let attempts = attempts.tools(tools_4_2_0(bin.path()));
     let error = attempts.restart().unwrap_err();
     let text = error.to_string();
-    let AttemptError::NoGoodSet { refused } = error else {
+    let AttemptError::NoUsableSet { refused } = error else {
         panic!("{error}")
     };
     assert!(

@@ -77,10 +77,15 @@ pub enum AttemptError {
         /// Why.
         source: SealError,
     },
-    /// There is no set that verifies; start afresh.
-    #[error("there is no good checkpoint set{}", refused_text(.refused))]
-    NoGoodSet {
-        /// What is wrong with those that there are.
+    /// There is no set at all: nothing is lost by starting afresh.
+    #[error("there is no checkpoint set yet")]
+    NoSet,
+    /// There are sets, and none of them can be restarted here and now: they are damaged, of another
+    /// release of DMTCP, or of another kind of host. A fresh start in the same directory begins the
+    /// work again, and retention then removes them in favour of new ones.
+    #[error("there are checkpoint sets and none can be restarted here{}", refused_text(.refused))]
+    NoUsableSet {
+        /// What is wrong with each.
         refused: Vec<SetError>,
     },
     /// Sets were good and none of them could be restarted.

@@ -81,8 +81,9 @@ impl Attempts<'_> {
     ///
     /// # Errors
     ///
-    /// [`AttemptError::NoGoodSet`]: there is nothing to restart. [`AttemptError::NoRestart`]: there
-    /// is, and every try failed. [`AttemptError::NoTools`] and others that no older set would
+    /// [`AttemptError::NoSet`]: there is nothing to restart, start afresh.
+    /// [`AttemptError::NoUsableSet`]: there are sets, and something has to be done about them first.
+    /// [`AttemptError::NoRestart`]: every try failed. [`AttemptError::NoTools`] and others that no older set would
     /// mend. Nothing is left running then, except with [`AttemptError::Process`] for processes
     /// that do not even end of SIGKILL.
     pub fn restart(&self) -> Result<Recovered, AttemptError> {
@@ -137,7 +138,10 @@ impl Attempts<'_> {
             }
         }
         if failed.is_empty() {
-            return Err(AttemptError::NoGoodSet { refused });
+            return Err(match refused.is_empty() {
+                true => AttemptError::NoSet,
+                false => AttemptError::NoUsableSet { refused },
+            });
         }
         Err(AttemptError::NoRestart { failed, refused })
     }
