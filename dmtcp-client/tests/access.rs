@@ -5,8 +5,9 @@ use dmtcp_client::server::{
     Access, CommandAccess, ComputationConfig, ComputationEvent, Events, Interval, PeerRefusal,
     Server, ServerError,
 };
-use dmtcp_proto::{CommandError, Dialect};
-use std::io::Read as _;
+use dmtcp_proto::{Command as Order, CommandError, Dialect, Event, Exchange, Step, UniquePid};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -78,7 +79,7 @@ fn other_users_are_let_in_if_it_is_said() {
         // It was read, and was no message.
         let read = matches!(
             &event,
-            ComputationEvent::Coordinator(dmtcp_client::server::Event::PeerMisbehaved { .. })
+            ComputationEvent::Coordinator(Event::PeerMisbehaved { .. })
         );
         assert!(read, "{event:?}");
     }
@@ -135,5 +136,36 @@ fn commands_are_taken_from_whom_it_is_said() {
         assert!(refused(&error), "{dialect:?}: {error:?}");
         computation.status().unwrap();
         computation.quit(LIMIT).unwrap();
+    }
+}
+
+/// Stock `dmtcp_command --quit` does this: it sends, and is gone.
+#[test]
+fn a_quit_whose_sender_has_hung_up_counts() {
+    let server = Server::start().unwrap();
+    // Mostly it is gone before it can be looked at.
+    for _ in 0..20 {
+        let computation = server.open(ComputationConfig::default()).unwrap();
+        let events = computation.events();
+        let me = UniquePid {
+            host_id: 1,
+            time: 1,
+            pid: 1,
+            generation: 0,
+        };
+        let mut exchange = Exchange::new(Dialect::V5, me, Order::Quit);
+        assert_eq!(exchange.step(), Step::Connect);
+        let Step::Send(quit) = exchange.step() else {
+            panic!("nothing to send");
+        };
+        let mut stream = TcpStream::connect(computation.addr()).unwrap();
+        stream.write_all(&quit).unwrap();
+        drop(stream);
+        loop {
+            let event = next(&events);
+            if matches!(event, ComputationEvent::Coordinator(Event::QuitRequested)) {
+                break;
+            }
+        }
     }
 }

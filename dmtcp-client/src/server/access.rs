@@ -17,6 +17,10 @@ use crate::process::TcpOwners;
 
 /// Who may connect. Default: this process's user and root on this host, and nobody from elsewhere.
 ///
+/// A peer of this host that has hung up before it could be looked at is let in, since nobody can
+/// tell any more whose it was, and stock `dmtcp_command --quit` does so. What it sent counts, unless
+/// commands are taken from the [owner](CommandAccess::Owner) only.
+///
 /// ```
 /// use dmtcp_client::server::Access;
 ///
@@ -40,7 +44,8 @@ pub enum CommandAccess {
     /// Of everybody who may connect.
     #[default]
     Peers,
-    /// Of processes of this process's user and of root on this host.
+    /// Of processes of this process's user and of root on this host. Stock `dmtcp_command --quit`
+    /// hangs up at once, and may be gone before it is seen whose it is: then it is not obeyed.
     Owner,
     /// Of nobody.
     Nobody,
@@ -87,7 +92,10 @@ impl Access {
     ) -> bool {
         match self.commands {
             CommandAccess::Peers => true,
-            CommandAccess::Owner => Self::default().check(owners, ours, theirs).is_ok(),
+            CommandAccess::Owner => matches!(
+                Self::default().judge(owners, ours, theirs),
+                Ok(Whose::Known)
+            ),
             CommandAccess::Nobody => false,
         }
     }
@@ -104,26 +112,45 @@ impl Access {
         ours: SocketAddr,
         theirs: SocketAddr,
     ) -> Result<(), PeerRefusal> {
+        self.judge(owners, ours, theirs).map(drop)
+    }
+
+    fn judge(
+        &self,
+        owners: &TcpOwners,
+        ours: SocketAddr,
+        theirs: SocketAddr,
+    ) -> Result<Whose, PeerRefusal> {
         let ip = theirs.ip().to_canonical();
         if self.everybody || self.networks.iter().any(|network| network.holds(ip)) {
-            return Ok(());
+            return Ok(Whose::Known);
         }
         // A host that speaks to itself does so from the address that it speaks to.
         if !ip.is_loopback() && ip != ours.ip().to_canonical() {
             return Err(PeerRefusal::OtherHost);
         }
         if self.other_users {
-            return Ok(());
+            return Ok(Whose::Known);
         }
         let owner = owners
             .find(theirs, ours)
             .map_err(|error| PeerRefusal::Unknown(Arc::new(error)))?;
-        match owner.filter(|owner| owner.inode != 0) {
-            None => Err(PeerRefusal::Gone),
-            Some(owner) if owner.uid == 0 || owner.uid == own_uid() => Ok(()),
-            Some(owner) => Err(PeerRefusal::OtherUser { uid: owner.uid }),
+        match owner {
+            Some(owner) if owner.uid != 0 && owner.uid != own_uid() => {
+                Err(PeerRefusal::OtherUser { uid: owner.uid })
+            }
+            Some(owner) if owner.inode != 0 => Ok(Whose::Known),
+            // What is left of a closed socket is nobody's.
+            _ => Ok(Whose::Gone),
         }
     }
+}
+
+/// Whether it is known whose a peer is that may stay.
+enum Whose {
+    Known,
+    /// It hung up before it could be looked at.
+    Gone,
 }
 
 /// Why a peer was cut off before anything of it was read.
@@ -139,9 +166,6 @@ pub enum PeerRefusal {
     /// It comes from a host of no network that was allowed.
     #[error("its host is in none of the networks that are allowed")]
     OtherHost,
-    /// It has gone already, so nobody can tell whose it was.
-    #[error("it has gone again")]
-    Gone,
     /// The system does not tell whose it is.
     #[error("cannot see whose it is")]
     Unknown(#[source] Arc<io::Error>),
