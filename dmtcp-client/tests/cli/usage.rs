@@ -7,12 +7,13 @@ use std::process::Stdio;
 
 #[test]
 fn wrong_use_is_2_and_help_is_0() {
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 8] = [
         &[],
         &["unheard-of"],
         &["inspect"],
         &["prune", "dir"],
         &["prune", "dir", "--keep", "many"],
+        &["prune", "dir", "--keep-younger", "5"],
         &["checkpoint", "--limit", "soon"],
         &["status", "--dialect", "9"],
     ];

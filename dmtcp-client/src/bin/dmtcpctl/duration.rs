@@ -1,4 +1,5 @@
-//! Times on the command line: `500ms`, `30s`, `5m`, `2h`, `7d`; a number alone is in seconds.
+//! Times on the command line: `500ms`, `30s`, `5m`, `2h`, `7d`; a number alone is in seconds, where
+//! that cannot do harm.
 
 use std::time::Duration;
 
@@ -23,6 +24,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
+/// Reads the age of what is worth keeping: never in a unit that was only guessed.
+pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
+    if text.ends_with(|last: char| last.is_ascii_digit()) {
+        return Err(format!("`{text}` has no unit: try {text}h or {text}d"));
+    }
+    parse(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +48,15 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(ms)), "{text}");
         }
+    }
+
+    #[test]
+    fn an_age_has_a_unit() {
+        assert_eq!(parse_age("12h"), parse("12h"));
+        assert_eq!(parse_age("5s"), Ok(Duration::from_secs(5)));
+        let refused = parse_age("5").unwrap_err();
+        assert!(refused.contains("try 5h or 5d"), "{refused}");
+        assert!(parse_age("").is_err());
     }
 
     #[test]

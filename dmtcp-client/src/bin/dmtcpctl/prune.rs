@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
     /// Keep sets whose number is a multiple of N
     #[arg(long, value_name = "N")]
     keep_every: Option<u64>,
-    /// Keep sets sealed less than this ago, such as 12h or 7d
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    /// Keep sets sealed less than this ago, such as 12h or 7d; a unit is needed
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_age)]
     keep_younger: Option<Duration>,
     /// Then remove the oldest until no more than this many bytes stay
     #[arg(long, value_name = "BYTES")]
