@@ -82,7 +82,8 @@ fn verify_names_what_is_wrong_with_which_set() {
     assert_eq!(verdict(0), (Some(4), Some(false), Some("checksum")));
     assert_eq!(verdict(1), (Some(3), Some(false), Some("file-missing")));
     assert_eq!(verdict(2), (Some(1), Some(true), None));
-    assert_eq!(verdict(3), (None, Some(false), Some("manifest-damaged")));
+    assert_eq!(verdict(3), (Some(2), Some(false), Some("manifest-damaged")));
+    assert!(json["sets"][3]["bytes"].is_null());
     assert!(
         json["sets"][3]["directory"]
             .as_str()
@@ -97,10 +98,77 @@ fn verify_names_what_is_wrong_with_which_set() {
         "{}",
         text.out
     );
+    assert!(
+        text.out.contains("\n000002  BAD    manifest-damaged: "),
+        "{}",
+        text.out
+    );
+    let listed = on(&state, "sets", &["--json"]);
+    assert_eq!(listed.code, 1);
+    assert_eq!(listed.json("sets")["unreadable"][0]["sequence"], 2);
     assert_eq!(on(&state, "verify", &["--set", "1"]).code, 0);
     assert_eq!(on(&state, "verify", &["--set", "2"]).code, 1);
     let none = on(&state, "verify", &["--set", "9"]);
     assert_eq!((none.code, none.slug()), (1, "no-sets"));
+    assert!(none.err.contains("`dmtcpctl sets` lists"), "{}", none.err);
+}
+
+#[test]
+fn where_nothing_was_sealed_no_list_is_promised() {
+    let state = with_sets(0);
+    let archive = state.raw.join("set.tar");
+    let archive = archive.to_str().unwrap();
+    for (command, options) in [("verify", &[][..]), ("pack", &[archive])] {
+        let ran = on(&state, command, options);
+        assert_eq!((ran.code, ran.slug()), (1, "no-sets"));
+        assert!(
+            ran.err.contains("no set in ") && !ran.err.contains("lists"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn an_older_set_is_not_packed_for_a_newest_that_is_damaged() {
+    let state = with_sets(3);
+    let archive = state.raw.join("set.tar");
+    let name = archive.to_str().unwrap();
+    let manifest = state.root.join("sets/000003/manifest.json");
+    let sealed = fs::read(&manifest).unwrap();
+    fs::write(&manifest, "{}").unwrap();
+    for options in [&[name][..], &[name, "--set", "3"]] {
+        let ran = on(&state, "pack", options);
+        assert_eq!((ran.code, ran.slug()), (1, "manifest-damaged"), "{ran:?}");
+        assert!(ran.err.contains("000003"), "{}", ran.err);
+        assert!(ran.err.contains("  hint: `--set 2` packs"), "{}", ran.err);
+        assert!(!archive.exists());
+    }
+    assert_eq!(on(&state, "pack", &[name, "--set", "2"]).code, 0);
+    fs::remove_file(&archive).unwrap();
+
+    fs::write(&manifest, sealed).unwrap();
+    let set = CheckpointSet::open(manifest.parent().unwrap()).unwrap();
+    flip(&set.images().remove(0), 9000);
+    let ran = on(&state, "pack", &[name]);
+    assert_eq!((ran.code, ran.slug()), (1, "checksum"), "{ran:?}");
+    assert!(ran.err.contains("  hint: "), "{}", ran.err);
+    assert!(!archive.exists());
+}
+
+#[test]
+fn who_names_a_directory_below_is_told_the_right_one() {
+    let state = with_sets(1);
+    let root = state.root.canonicalize().unwrap();
+    for below in ["sets", "sets/000001"] {
+        let ran = run(["sets".as_ref(), root.join(below).as_os_str()]);
+        assert_eq!((ran.code, ran.slug()), (1, "no-state-directory"));
+        let hint = format!("  hint: try {}\n", root.display());
+        assert!(ran.err.ends_with(&hint), "{}", ran.err);
+    }
+    let ran = run(["inspect".as_ref(), root.as_os_str()]);
+    assert_eq!((ran.code, ran.slug()), (1, "not-an-image"));
+    assert!(ran.err.contains("name its *.dmtcp files"), "{}", ran.err);
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::sets::listing;
+use crate::sets::{listing, none_there, unreadable};
 use crate::text::{printable_os, size};
 use clap::Args;
-use dmtcp_client::set::SetStore;
+use dmtcp_client::set::{CheckpointSet, SetStore};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,15 +54,7 @@ struct Unpacked {
 }
 
 pub(crate) fn pack(arguments: &PackArguments) -> Result<ExitCode, Failure> {
-    let mut sets = listing(&arguments.state_dir)?.sets.into_iter();
-    let set = match arguments.set {
-        Some(number) => sets.find(|set| set.sequence() == number),
-        None => sets.next(),
-    };
-    let Some(set) = set else {
-        let text = format!("no such set in {}", printable_os(&arguments.state_dir));
-        return Err(Failure::new("no-sets", text).hint("`dmtcpctl sets` lists what is there"));
-    };
+    let set = wanted(arguments)?;
     let packed = Packed {
         sequence: set.sequence(),
         archive_bytes: set.pack(&arguments.archive)?,
@@ -79,6 +71,38 @@ pub(crate) fn pack(arguments: &PackArguments) -> Result<ExitCode, Failure> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The set of that number, or the newest; an older one is never taken for a newest that cannot be
+/// read.
+fn wanted(arguments: &PackArguments) -> Result<CheckpointSet, Failure> {
+    let listing = listing(&arguments.state_dir)?;
+    let unreadable = unreadable(&listing);
+    let number = arguments.set.or_else(|| {
+        let readable = listing.sets.iter().map(CheckpointSet::sequence);
+        let damaged = unreadable.iter().filter_map(|set| set.sequence);
+        readable.chain(damaged).max()
+    });
+    let is_wanted = |sequence: u64| number == Some(sequence);
+    let damaged = unreadable
+        .into_iter()
+        .find(|set| set.sequence.is_some_and(is_wanted));
+    if let Some(damaged) = damaged {
+        let failure = Failure::from(damaged.error);
+        // The listing begins with the newest.
+        let before = |set: &&CheckpointSet| number.is_some_and(|number| set.sequence() < number);
+        return Err(match listing.sets.iter().find(before) {
+            Some(set) => failure.hint(format!(
+                "`--set {}` packs the newest before it whose manifest can be read",
+                set.sequence()
+            )),
+            None => failure,
+        });
+    }
+    let others = !(listing.sets.is_empty() && listing.broken.is_empty());
+    let mut sets = listing.sets.into_iter();
+    sets.find(|set| is_wanted(set.sequence()))
+        .ok_or_else(|| none_there(&arguments.state_dir, arguments.set, others))
 }
 
 pub(crate) fn unpack(arguments: &UnpackArguments) -> Result<ExitCode, Failure> {

@@ -5,6 +5,7 @@ use dmtcp_client::image::ImageError;
 use dmtcp_client::set::{PackError, SetError};
 use dmtcp_proto::{CommandError, ExchangeError, ProbeError};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -47,7 +48,7 @@ impl From<&SetError> for Problem {
 #[derive(Debug)]
 pub(crate) struct Failure {
     problem: Problem,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     code: u8,
 }
 
@@ -58,26 +59,18 @@ const TIMED_OUT: u8 = 124;
 
 impl Failure {
     pub(crate) fn new(slug: &'static str, text: String) -> Self {
-        Self {
-            problem: Problem { slug, text },
-            hint: None,
-            code: FAILED,
-        }
+        Problem { slug, text }.into()
     }
 
-    pub(crate) fn hint(self, hint: &'static str) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            hint: Some(hint),
+            hint: Some(hint.into()),
             ..self
         }
     }
 
     fn of(slug: &'static str, error: &dyn Error) -> Self {
-        Self {
-            problem: Problem::new(slug, error),
-            hint: None,
-            code: FAILED,
-        }
+        Problem::new(slug, error).into()
     }
 
     fn code(self, code: u8) -> Self {
@@ -86,8 +79,18 @@ impl Failure {
 
     /// Says it on stderr.
     pub(crate) fn report(&self) -> ExitCode {
-        crate::output::complain(&self.problem, self.hint);
+        crate::output::complain(&self.problem, self.hint.as_deref());
         ExitCode::from(self.code)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            hint: None,
+            code: FAILED,
+        }
     }
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         } else {
             output::print(&image.text(arguments.long))?;
             if let Some(problem) = &image.error {
-                output::complain(problem, None);
+                let hint = "a directory: name its *.dmtcp files";
+                output::complain(problem, path.is_dir().then_some(hint));
             }
         }
     }

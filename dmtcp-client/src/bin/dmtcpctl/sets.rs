@@ -2,7 +2,7 @@
 
 use crate::failure::{FAILED, Failure, Problem};
 use crate::output;
-use crate::text::{counted, moment, printable_os, size, table};
+use crate::text::{counted, moment, printable_os, quoted, size, table};
 use clap::Args;
 use dmtcp_client::set::{self, CheckpointSet, Listing, Manifest};
 use serde::Serialize;
@@ -36,6 +36,8 @@ struct Set<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Unreadable {
     pub(crate) directory: String,
+    /// As its directory says.
+    pub(crate) sequence: Option<u64>,
     pub(crate) error: Problem,
 }
 
@@ -71,19 +73,46 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 pub(crate) fn listing(state_dir: &Path) -> Result<Listing, Failure> {
     if !state_dir.join("sets").is_dir() {
         let text = format!("{} has no directory `sets`", printable_os(state_dir));
-        return Err(Failure::new("no-state-directory", text)
-            .hint("name the directory that a job keeps its state in, not the one of its images"));
+        let failure = Failure::new("no-state-directory", text);
+        return Err(match above_sets(state_dir) {
+            Some(above) => failure.hint(format!("try {}", quoted(above.as_os_str()))),
+            None => failure.hint(
+                "name the directory that a job keeps its state in, not the one of its images",
+            ),
+        });
     }
     Ok(set::list(state_dir)?)
+}
+
+/// The state directory, if what was named is its `sets` or within that.
+fn above_sets(named: &Path) -> Option<PathBuf> {
+    let named = named.canonicalize().ok()?;
+    let mut above = named.ancestors();
+    let sets = above.find(|dir| dir.file_name().is_some_and(|name| name == "sets"))?;
+    sets.parent().map(Path::to_owned)
 }
 
 pub(crate) fn unreadable(listing: &Listing) -> Vec<Unreadable> {
     let broken = listing.broken.iter();
     let broken = broken.map(|(directory, error)| Unreadable {
         directory: directory.to_string_lossy().into_owned(),
+        sequence: directory
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok()),
         error: Problem::from(error),
     });
     broken.collect()
+}
+
+/// No set, or none of this number; `others` says whether there are any.
+pub(crate) fn none_there(state_dir: &Path, number: Option<u64>, others: bool) -> Failure {
+    let which = number.map_or_else(|| "no set".to_owned(), |number| format!("no set {number}"));
+    let text = format!("there is {which} in {}", printable_os(state_dir));
+    let failure = Failure::new("no-sets", text);
+    match others {
+        true => failure.hint("`dmtcpctl sets` lists what is there"),
+        false => failure.hint("no checkpoint of this job has been sealed there yet"),
+    }
 }
 
 fn in_words(set: &CheckpointSet) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use crate::failure::{FAILED, Failure, Problem};
 use crate::output;
-use crate::sets::{listing, unreadable};
+use crate::sets::{listing, none_there, unreadable};
 use crate::text::{moment, printable, size};
 use clap::Args;
 use serde::Serialize;
@@ -32,8 +32,8 @@ struct Verified {
 #[derive(Debug, Serialize)]
 struct Verdict {
     directory: String,
-    /// None if the manifest cannot be read.
     sequence: Option<u64>,
+    /// None if the manifest cannot be read, as the next.
     sealed_unix_ms: Option<u64>,
     bytes: Option<u64>,
     whole: bool,
@@ -60,14 +60,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         verdicts.push(verdict);
     }
     for set in unreadable(&listing) {
-        // Which set it is, its directory says as well.
-        let name = arguments.set.map(|number| format!("/{number:06}"));
-        if name.is_some_and(|name| !set.directory.ends_with(&name)) {
+        if !set.sequence.is_none_or(wanted) {
             continue;
         }
         let verdict = Verdict {
             directory: set.directory,
-            sequence: None,
+            sequence: set.sequence,
             sealed_unix_ms: None,
             bytes: None,
             whole: false,
@@ -79,11 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         verdicts.push(verdict);
     }
     if verdicts.is_empty() {
-        let which = arguments
-            .set
-            .map_or_else(|| "no set".to_owned(), |number| format!("no set {number}"));
-        let text = format!("there is {which} in {}", arguments.state_dir.display());
-        return Err(Failure::new("no-sets", text).hint("`dmtcpctl sets` lists what is there"));
+        let others = !(listing.sets.is_empty() && listing.broken.is_empty());
+        return Err(none_there(&arguments.state_dir, arguments.set, others));
     }
     let all_whole = verdicts.iter().all(|verdict| verdict.whole);
     if arguments.json {
