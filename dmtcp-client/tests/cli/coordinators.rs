@@ -93,8 +93,25 @@ fn nobody_listens() {
     let ran = run(["status", "-p", &port]);
     assert_eq!((ran.code, ran.slug()), (1, "unreachable"));
     assert!(ran.err.contains("\n  hint: "), "{}", ran.err);
-    let ran = run(["status", "-p", "none"]);
+    let options = ["--timeout", PATIENCE, "--dialect", "4.2.0"];
+    let ran = run(["status", "-p", &port].iter().chain(&options));
+    assert_eq!((ran.code, ran.slug()), (1, "unreachable"));
+}
+
+#[test]
+fn an_error_names_what_was_given() {
+    let ran = run(["status", "--host", "::1", "-p", "7779"]);
     assert_eq!((ran.code, ran.slug()), (1, "environment"));
+    let names = |ran: &Ran, name: &str| ran.err.contains(name);
+    assert!(names(&ran, "--host \"::1\" is not a host"), "{}", ran.err);
+    assert!(!names(&ran, "DMTCP_COORD_"), "{}", ran.err);
+
+    let _alone = crate::state::nobody_starts();
+    let mut asked = crate::run::command(["status"]);
+    let output = asked.env("DMTCP_COORD_PORT", "none").output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err.contains("DMTCP_COORD_PORT=\"none\" is not"), "{err}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 #[test]
 fn wrong_use_is_2_and_help_is_0() {
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 12] = [
         &[],
         &["unheard-of"],
         &["inspect"],
@@ -15,7 +15,11 @@ fn wrong_use_is_2_and_help_is_0() {
         &["prune", "dir", "--keep", "many"],
         &["prune", "dir", "--keep-younger", "5"],
         &["checkpoint", "--limit", "soon"],
+        &["prune", "dir", "--max-bytes", "10 boxes"],
         &["status", "--dialect", "9"],
+        &["status", "-p", "none"],
+        &["status", "-p", "99999"],
+        &["status", "-p", "0"],
     ];
     for arguments in wrong {
         let ran = run(arguments);

@@ -3,8 +3,10 @@
 use crate::duration;
 use crate::failure::Failure;
 use clap::Args;
-use dmtcp_client::Dialect;
-use dmtcp_client::coordinator::{Coordinator, DetectOptions, Detected, detect, find_address};
+use dmtcp_client::coordinator::{
+    Coordinator, DetectOptions, Detected, Error, detect, find_address,
+};
+use dmtcp_client::{Dialect, Release};
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -15,10 +17,10 @@ pub(crate) struct Where {
     #[arg(long, value_name = "HOST")]
     host: Option<OsString>,
     /// Port of the coordinator; default: DMTCP_COORD_PORT, then 7779
-    #[arg(short, long, value_name = "PORT")]
-    port: Option<OsString>,
-    /// What the coordinator speaks, where it cannot be found out: 2.4, 2.5, 2.6, 3 (to 4.2) or 5
-    /// (main). A wrong one can end it
+    #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// What the coordinator speaks, where it cannot be found out: its release, such as 4.2.0, or
+    /// 2.4 (to 2.5.0), 2.5 (from 2.5.1), 2.6, 3 (to 4.2), 5 (main). A wrong one can end it
     #[arg(long, value_name = "RELEASE", value_parser = dialect)]
     dialect: Option<Dialect>,
     /// How long one question may take
@@ -29,28 +31,88 @@ pub(crate) struct Where {
 impl Where {
     /// Finds out what it speaks, without harm to it.
     pub(crate) fn coordinator(&self) -> Result<(Coordinator, Detected), Failure> {
-        let value = |given: &Option<OsString>, variable| {
-            given.clone().or_else(|| std::env::var_os(variable))
-        };
-        let host = value(&self.host, "DMTCP_COORD_HOST");
-        let port = value(&self.port, "DMTCP_COORD_PORT");
+        let host = self.host.clone();
+        let host = host.or_else(|| std::env::var_os(HOST));
+        let port = self.port.map(|port| port.to_string().into());
+        let port = port.or_else(|| std::env::var_os("DMTCP_COORD_PORT"));
         let mut options = DetectOptions::default().timeout(self.timeout);
         if let Some(dialect) = self.dialect {
             options = options.dialect(dialect);
         }
-        let detected = detect(find_address(host, port)?, &options)?;
+        let addr = find_address(host, port).map_err(|error| self.named(error))?;
+        let detected = detect(addr, &options)?;
         let coordinator = detected.handle().timeout(self.timeout);
         Ok((coordinator, detected))
     }
+
+    /// The error with the option in it that was given in place of the variable.
+    fn named(&self, error: Error) -> Failure {
+        match &error {
+            Error::Environment {
+                variable: HOST,
+                value,
+                expected,
+                source,
+                ..
+            } if self.host.is_some() => {
+                let why = source.as_ref().map(|why| format!(": {why}"));
+                let why = why.unwrap_or_default();
+                Failure::new(
+                    "environment",
+                    format!("--host {value:?} is not {expected}{why}"),
+                )
+            }
+            _ => error.into(),
+        }
+    }
 }
 
+const HOST: &str = "DMTCP_COORD_HOST";
+
+/// Reads a release, the beginning of one as `--help` says, or the name that `status` prints.
 fn dialect(text: &str) -> Result<Dialect, String> {
-    match text.trim_start_matches('v') {
-        "2.4" => Ok(Dialect::V2_4),
-        "2.5" => Ok(Dialect::V2_5),
-        "2.6" => Ok(Dialect::V2_6),
-        "3" | "4" => Ok(Dialect::V3),
-        "5" => Ok(Dialect::V5),
-        _ => Err("try 2.4 (to 2.5.0), 2.5, 2.6, 3 or 5".to_owned()),
+    let plain = text.trim_start_matches(['v', 'V']).replace('_', ".");
+    let known = match plain.as_str() {
+        "2.4" => Some(Dialect::V2_4),
+        "2.5" => Some(Dialect::V2_5),
+        "2.6" => Some(Dialect::V2_6),
+        "3" | "4" => Some(Dialect::V3),
+        "5" | "main" => Some(Dialect::V5),
+        release if release.contains('.') => Release::parse(&format!("(DMTCP) {release}"))
+            .filter(|release| release.major <= 5)
+            .and_then(|release| release.dialect),
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        "try its release, such as 4.2.0, or 2.4 (to 2.5.0), 2.5 (from 2.5.1), 2.6, 3 (to 4.2), \
+         5 (main)"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_and_names_of_dialects() {
+        for (texts, expected) in [
+            (&["2.4", "2.4.9", "2.5.0", "V2_4"][..], Dialect::V2_4),
+            (&["2.5", "2.5.1", "2.5.2", "v2.5", "V2_5"], Dialect::V2_5),
+            (&["2.6", "2.6.0", "V2_6"], Dialect::V2_6),
+            (&["3", "4", "3.0.0", "4.2", "4.2.0", "V3"], Dialect::V3),
+            (&["5", "5.0", "main", "V5"], Dialect::V5),
+        ] {
+            for text in texts {
+                assert_eq!(dialect(text), Ok(expected), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_release() {
+        for text in ["", "9", "9.0", "2", "1.2", "2.3.9", "x.y", "."] {
+            assert!(dialect(text).is_err(), "{text:?}");
+        }
     }
 }
