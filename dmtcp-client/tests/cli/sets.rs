@@ -197,6 +197,9 @@ fn prune_does_what_its_dry_run_says() {
     let left = left["sets"].as_array().unwrap().iter();
     let left: Vec<_> = left.map(|set| &set["manifest"]["sequence"]).collect();
     assert_eq!(left, [6, 5, 3]);
+    let size = ["--max-bytes", "1G", "--dry-run", "--json"];
+    let sized = on(&state, "prune", &size).json("prune");
+    assert_eq!(numbers(&sized["removed"]), [0; 0]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod archive;
 mod ask;
+mod bytes;
 mod checkpoint;
 mod command;
 mod coordinator;

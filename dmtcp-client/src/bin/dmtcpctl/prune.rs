@@ -1,5 +1,6 @@
 //! `dmtcpctl prune`: removing old sets by rules, or saying which would be.
 
+use crate::bytes;
 use crate::duration;
 use crate::failure::Failure;
 use crate::output;
@@ -29,8 +30,8 @@ pub(crate) struct Arguments {
     /// Keep sets sealed less than this ago, such as 12h or 7d; a unit is needed
     #[arg(long, value_name = "TIME", value_parser = duration::parse_age)]
     keep_younger: Option<Duration>,
-    /// Then remove the oldest until no more than this many bytes stay
-    #[arg(long, value_name = "BYTES")]
+    /// Then remove the oldest until no more than this stays: bytes, or such as 500MiB, 10G, 2TiB
+    #[arg(long, value_name = "BYTES", value_parser = bytes::parse)]
     max_bytes: Option<u64>,
     /// Remove nothing: say what would be
     #[arg(long)]
