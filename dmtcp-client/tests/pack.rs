@@ -185,10 +185,27 @@ fn cut_anywhere_it_is_refused() {
     // All of the beginning and the end, some of the images.
     let near = |at: usize| at < 12_000 || at + 12_000 > bytes.len() || at % 7 == 0;
     for at in blocks.filter(|at| near(*at)) {
-        for at in [at, at + 100] {
+        for at in [at.max(1), at + 100] {
             let error = unpack(&bytes[..at]).unwrap_err();
             assert!(matches!(error, PackError::Cut { .. }), "{at}: {error}");
         }
+    }
+}
+
+#[test]
+fn what_is_short_and_no_archive_is_not_called_a_cut_one() {
+    for bytes in [
+        &b""[..],
+        b"\n",
+        b"a short text\n",
+        b"000007/readme",
+        &[0; 200],
+    ] {
+        let error = unpack(bytes).unwrap_err();
+        assert!(
+            matches!(error, PackError::NotAnArchive { .. }),
+            "{bytes:?}: {error}"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -85,13 +85,21 @@ impl Archive {
             .open(path)
             .map_err(durable::failed("open", path))?;
         let metadata = file.metadata().map_err(durable::failed("look at", path))?;
-        let archive = Self {
+        let mut archive = Self {
             path: path.to_owned(),
             input: BufReader::with_capacity(64 << 10, file),
             left: metadata.len(),
         };
         if !metadata.is_file() {
             return Err(archive.refuse("it is not a regular file".to_owned()));
+        }
+        if archive.left == 0 {
+            return Err(archive.refuse("it is empty".to_owned()));
+        }
+        let begin = archive.input.fill_buf();
+        let begin = begin.map_err(durable::failed("read", path))?;
+        if begin.len() < BLOCK && !begins_with_a_manifest(begin) {
+            return Err(archive.refuse("it does not begin with a manifest".to_owned()));
         }
         Ok(archive)
     }
@@ -258,6 +266,18 @@ impl Archive {
             what,
         }
     }
+}
+
+/// Whether this can be the beginning of `000007/manifest.json`.
+fn begins_with_a_manifest(bytes: &[u8]) -> bool {
+    let digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let rest = bytes.get(digits..).unwrap_or_default();
+    let name = Manifest::FILE_NAME.bytes();
+    let expected = std::iter::once(b'/').chain(name);
+    digits > 0 && rest.iter().zip(expected).all(|(a, b)| *a == b)
 }
 
 /// Makes the directories that lead to a file within the set, and notes them.
