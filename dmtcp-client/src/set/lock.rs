@@ -1,10 +1,11 @@
 //! One owner of a directory of sets at a time.
 
 use super::error::SetError;
+use super::writers::FileId;
 use crate::durable;
 use nix::fcntl::{Flock, FlockArg};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -26,6 +27,16 @@ impl Lock {
             .map_err(durable::failed("open the lock file", path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {
+                // Whoever gives a new store up removes the file while it is locked.
+                let id = |metadata: io::Result<Metadata>| metadata.map(|m| FileId::of(&m));
+                let locked = id(held.metadata()).map_err(durable::failed("look at", path))?;
+                let there = id(fs::metadata(path)).map_err(durable::failed("look at", path))?;
+                if locked != there {
+                    return Err(SetError::Owned {
+                        path: path.to_owned(),
+                        pid: None,
+                    });
+                }
                 held.set_len(0)
                     .and_then(|()| writeln!(*held, "{}", std::process::id()))
                     .map_err(durable::failed("write the lock file", path))?;
@@ -35,9 +46,7 @@ impl Lock {
                 path: path.to_owned(),
                 pid: read_pid(&file),
             }),
-            Err((_, errno)) => {
-                Err(durable::failed("lock", path)(std::io::Error::from(errno)).into())
-            }
+            Err((_, errno)) => Err(durable::failed("lock", path)(io::Error::from(errno)).into()),
         }
     }
 }

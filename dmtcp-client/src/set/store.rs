@@ -40,6 +40,8 @@ pub struct SetStore {
     sealing: Mutex<u64>,
     /// Sealed or verified by this store; held while sets are removed.
     pub(super) known_good: Mutex<BTreeSet<u64>>,
+    /// Directories that were not there when it was opened, from the deepest on.
+    made: Vec<PathBuf>,
     _lock: Lock,
 }
 
@@ -53,6 +55,9 @@ impl SetStore {
     /// [`SetError::Owned`] if there is another store for `dir`; [`SetError::Io`].
     pub fn open(dir: &Path) -> Result<Self, SetError> {
         let sets = dir.join(SETS);
+        let above = sets.ancestors().filter(|dir| !dir.as_os_str().is_empty());
+        let missing = above.take_while(|dir| !dir.exists());
+        let made = missing.map(Path::to_owned).collect();
         durable::create_dirs(&sets, 0o700)?;
         durable::sync_dir(dir)?;
         let lock = Lock::take(&sets.join(LOCK))?;
@@ -61,6 +66,7 @@ impl SetStore {
             sealing: Mutex::new(last.map_or(1, |last| last.saturating_add(1))),
             known_good: Mutex::default(),
             sets,
+            made,
             _lock: lock,
         })
     }
@@ -69,6 +75,30 @@ impl SetStore {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.sets
+    }
+
+    /// Gives the store up: removes the directories that [`open`](Self::open) had to make for it,
+    /// unless something is in them by now. For who opened it for something that failed.
+    ///
+    /// What cannot be removed stays; it is harmless.
+    pub fn abandon(self) {
+        let Some(sets) = self.made.first() else {
+            return;
+        };
+        let is_lock = |entry: &fs::DirEntry| entry.file_name() == LOCK;
+        let is_empty = fs::read_dir(sets)
+            .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| is_lock(&entry))));
+        if !is_empty {
+            return;
+        }
+        // While it is ours.
+        let _ = fs::remove_file(sets.join(LOCK));
+        for dir in &self.made {
+            // Not if anything is in it.
+            if fs::remove_dir(dir).is_err() {
+                return;
+            }
+        }
     }
 
     /// Makes a set of the images of a round: waits until they are complete and nobody writes

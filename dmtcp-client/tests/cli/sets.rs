@@ -241,8 +241,46 @@ fn a_set_is_packed_and_unpacked_elsewhere() {
     fs::write(archive, [b'x'; 4096]).unwrap();
     let refused = run(["unpack", archive, other.to_str().unwrap()]);
     assert_eq!((refused.code, refused.slug()), (1, "not-an-archive"));
+    assert_eq!(run(["verify".as_ref(), other.as_os_str()]).code, 0);
     let missing = on(&state, "pack", &[archive, "--set", "7"]);
     assert_eq!((missing.code, missing.slug()), (1, "no-sets"));
+}
+
+#[test]
+fn an_archive_that_fails_leaves_no_state_directory() {
+    let state = with_sets(1);
+    let archive = state.raw.join("set.tar");
+    let name = archive.to_str().unwrap();
+    assert_eq!(on(&state, "pack", &[name]).code, 0);
+    let whole = fs::read(&archive).unwrap();
+    let damaged = [
+        &whole[..whole.len() - 20_000],
+        &[1],
+        &whole[whole.len() - 19_999..],
+    ]
+    .concat();
+    let nowhere = state.raw.join("a/b");
+    let there = state.raw.join("there");
+    fs::create_dir(&there).unwrap();
+    let cases = [
+        (None, "io"),
+        (Some(&b""[..]), "not-an-archive"),
+        (Some(b"a short text\n"), "not-an-archive"),
+        (Some(&whole[..whole.len() / 2]), "archive-cut"),
+        (Some(&damaged), "checksum"),
+    ];
+    for (bytes, slug) in cases {
+        match bytes {
+            None => fs::remove_file(&archive).unwrap(),
+            Some(bytes) => fs::write(&archive, bytes).unwrap(),
+        }
+        for dir in [&nowhere, &there] {
+            let ran = run(["unpack", name, dir.to_str().unwrap()]);
+            assert_eq!((ran.code, ran.slug()), (1, slug), "{ran:?}");
+        }
+        assert!(!state.raw.join("a").exists(), "{slug}");
+        assert_eq!(fs::read_dir(&there).unwrap().count(), 0, "{slug}");
+    }
 }
 
 #[test]

@@ -107,7 +107,13 @@ fn wanted(arguments: &PackArguments) -> Result<CheckpointSet, Failure> {
 
 pub(crate) fn unpack(arguments: &UnpackArguments) -> Result<ExitCode, Failure> {
     let store = SetStore::open(&arguments.state_dir)?;
-    let set = store.unpack(&arguments.archive)?;
+    let set = match store.unpack(&arguments.archive) {
+        Ok(set) => set,
+        Err(error) => {
+            store.abandon();
+            return Err(error.into());
+        }
+    };
     let unpacked = Unpacked {
         sequence: set.sequence(),
         packed_as: set.manifest().packed_as,
