@@ -13,7 +13,10 @@ use dmtcp_client::coordinator::{
 use dmtcp_client::server::{ComputationConfig, Server};
 use dmtcp_proto::{Candidates, Dialect, Frame, Kind, Probe, ProbeError, UniquePid, Verb, encode};
 
-const SHORT: Duration = Duration::from_millis(400);
+/// For connecting and for what is answered within it, even on a busy machine.
+const LIMIT: Duration = Duration::from_secs(4);
+/// Times the bytes of an answer, more than the limit.
+const SLOW: Duration = Duration::from_millis(40);
 
 /// How a scripted coordinator treats one connection.
 #[derive(Clone, Debug)]
@@ -22,8 +25,8 @@ enum Act {
     Reply(usize, Vec<u8>),
     /// Reads a whole question, sends these, keeps the connection.
     Hold(Vec<u8>),
-    /// Sends these again and again, one byte at a time.
-    Dribble(Vec<u8>),
+    /// Sends these again and again, one byte at a time, with this pause behind each.
+    Dribble(Vec<u8>, Duration),
     /// Reads a whole question, stops listening, then closes.
     Die,
 }
@@ -85,13 +88,13 @@ fn play(act: &Act, mut stream: TcpStream, listener: &mut Option<TcpListener>) ->
             let _ = stream.read_to_end(&mut sent);
             sent
         }
-        Act::Dribble(reply) => {
+        Act::Dribble(reply, pause) => {
             stream.read_exact(&mut sent).unwrap();
             for byte in reply.iter().cycle() {
                 if stream.write_all(&[*byte]).is_err() {
                     break;
                 }
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::sleep(*pause);
             }
             sent
         }
@@ -236,7 +239,10 @@ fn hostile_peers_end_in_an_error() {
     for (what, script) in [
         ("text", vec![Act::Reply(208, b"HTTP/1.1 400 Bad".to_vec())]),
         ("noise", vec![Act::Reply(208, vec![0xa5; 4096])]),
-        ("noise for ever", vec![Act::Dribble(vec![7])]),
+        (
+            "noise for ever",
+            vec![Act::Dribble(vec![7], Duration::from_millis(5))],
+        ),
         ("half an answer", vec![Act::Reply(208, v3[..144].to_vec())]),
         (
             "silent ends",
@@ -264,35 +270,36 @@ fn hostile_peers_end_in_an_error() {
 #[test]
 fn who_does_not_answer_in_time_is_given_up() {
     let v3 = answer(Dialect::V3);
-    let options = DetectOptions::default().timeout(SHORT);
-    for script in [
+    let options = DetectOptions::default().timeout(LIMIT);
+    let scripts = [
         vec![Act::Hold(Vec::new())],
         vec![Act::Hold(v3[..207].to_vec())],
         // Slower than the deadline, though it never stops.
-        vec![Act::Dribble(
-            v3[..100]
-                .iter()
-                .copied()
-                .chain([0; 9000])
-                .take(100)
-                .collect(),
-        )],
+        vec![Act::Dribble(v3[..100].to_vec(), SLOW)],
         vec![Act::Reply(208, Vec::new()), Act::Hold(Vec::new())],
-    ] {
+    ];
+    let given_up = |script: Vec<Act>| {
         let connections = script.len();
         let start = Instant::now();
         let (detected, peer) = found(script, &options);
-        assert!(start.elapsed() < SHORT + Duration::from_secs(5));
+        // One limit for each byte would be far more.
+        assert!(start.elapsed() < LIMIT + Duration::from_secs(60));
         match detected.unwrap_err() {
             DetectError::TimedOut { awaited, limit, .. } => {
-                assert_eq!((awaited, limit), ("the answer", SHORT));
+                assert_eq!((awaited, limit), ("the answer", LIMIT));
             }
             other => panic!("{other:?}"),
         }
         // Nothing but the questions was said, though there was time.
         let expected = &[Probe::From2_5_1, Probe::Head][..connections];
         assert_eq!(peer.heard(), asked(expected));
-    }
+    };
+    // Side by side: each takes its whole limit.
+    std::thread::scope(|scope| {
+        for script in scripts {
+            scope.spawn(|| given_up(script));
+        }
+    });
 }
 
 #[test]
