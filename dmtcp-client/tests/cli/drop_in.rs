@@ -4,12 +4,15 @@ use crate::counter::Counter;
 use crate::real::soon;
 use crate::run::{Ran, command, run};
 use crate::state::nobody_starts;
+use bytes::BytesMut;
 use dmtcp_client::Dialect;
 use dmtcp_client::native::Options;
-use dmtcp_proto::RestartScript;
+use dmtcp_proto::{
+    Body, KeyValueOp, KeyValueRequest, Message, Name, RestartScript, Text, UniquePid, encode,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -285,6 +288,154 @@ fn in_the_background_it_goes_on_alone() {
     soon("its end", || (!path.exists()).then_some(()));
     let log = fs::read_to_string(dir.path().join("log")).unwrap();
     assert!(log.contains("told to quit"), "{log}");
+}
+
+/// Puts a value into the key-value store, as a worker's side connection does.
+fn put(port: u16, key: &'static str, value: &[u8]) {
+    use std::io::{Read as _, Write as _};
+    let dialect = Dialect::V5;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let request = KeyValueRequest {
+        database: Name::new("/plugin").unwrap(),
+        op: KeyValueOp::Set,
+        key: Text::from(key),
+        value: Text::new(value.to_vec()).unwrap(),
+    };
+    let mut bytes = BytesMut::new();
+    for body in [Body::NameServiceWorker, Body::KeyValueRequest(request)] {
+        let frame = Message::new(UniquePid::NULL, body).to_frame(dialect);
+        encode(dialect, &frame.unwrap(), &mut bytes).unwrap();
+    }
+    stream.write_all(&bytes).unwrap();
+    stream
+        .read_exact(&mut vec![0; dialect.header_len()])
+        .unwrap();
+}
+
+/// The files of key-value stores in this directory, each as name and content.
+fn stores(dir: &Path) -> Vec<(String, Value)> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        entry.file_name().into_string().unwrap()
+    });
+    let is_store =
+        |name: &String| name.starts_with("dmtcp_coordinator_db-") && name.ends_with(".json");
+    let mut names: Vec<_> = names.filter(is_store).collect();
+    names.sort();
+    let read = |name: String| {
+        let text = fs::read_to_string(dir.join(&name)).unwrap();
+        let value = serde_json::from_str(&text).unwrap();
+        (name, value)
+    };
+    names.into_iter().map(read).collect()
+}
+
+#[test]
+fn key_values_are_written_behind_a_checkpoint_and_in_the_end() {
+    for signal in [None, Some(Signal::SIGTERM)] {
+        let mut coordinator = Coordinator::start(&["-q", "--write-kv-data"]);
+        let _worker = coordinator.worker();
+        coordinator.wait_running(1);
+        put(coordinator.port, "a", b"two\nlines \"quoted\"");
+        put(coordinator.port, "b", b"no \xff");
+        let dir = coordinator.dir.path().to_owned();
+        assert_eq!(stores(&dir), []);
+        assert_eq!(coordinator.json(&["-bc"], 0)["num_peers"], 1);
+        let first = soon("the file", || stores(&dir).pop());
+        let mut expected = json!({"/plugin": {"a": "two\nlines \"quoted\"", "b": "no \\xff"}});
+        // A worker has more in it.
+        assert_eq!(first.1["/plugin"], expected["/plugin"]);
+        put(coordinator.port, "c", b"late");
+        match signal {
+            Some(signal) => kill(pid_of(&coordinator.child), signal).unwrap(),
+            None => assert_eq!(coordinator.ask(&["-q"]).code, 0),
+        }
+        assert_eq!(coordinator.end().code(), Some(0));
+        let all = stores(&dir);
+        assert_eq!((all.len(), &all[0]), (2, &first));
+        expected["/plugin"]["c"] = "late".into();
+        assert_eq!(all[1].1["/plugin"], expected["/plugin"]);
+        // Both name the computation, and then say when.
+        let of = |name: &str| name.rsplit_once("-20").unwrap().0.len();
+        assert_eq!(all[0].0[..of(&all[0].0)], all[1].0[..of(&all[1].0)]);
+    }
+    let mut quiet = Coordinator::start(&["-q"]);
+    assert_eq!(quiet.ask(&["-q"]).code, 0);
+    quiet.end();
+    assert_eq!(stores(quiet.dir.path()), []);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = dir.path().join("gone");
+    fs::create_dir(&gone).unwrap();
+    let child = {
+        let _alone = nobody_starts();
+        let port_file = dir.path().join("port");
+        command([
+            "coordinator",
+            "-p",
+            "0",
+            "-q",
+            "--write-kv-data",
+            "--port-file",
+        ])
+        .arg(&port_file)
+        .env("DMTCP_LOG_FILE", dir.path().join("log"))
+        .current_dir(&gone)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+    };
+    let port_file = dir.path().join("port");
+    let port = soon("the port file", || fs::read_to_string(&port_file).ok());
+    fs::remove_dir(&gone).unwrap();
+    let mut coordinator = Coordinator {
+        dir,
+        child,
+        port: port.parse().unwrap(),
+    };
+    assert_eq!(coordinator.ask(&["-q"]).code, 0);
+    assert_eq!(coordinator.end().code(), Some(1));
+    let log = fs::read_to_string(coordinator.dir.path().join("log")).unwrap();
+    assert!(log.contains("key-value store is not written"), "{log}");
+}
+
+#[test]
+fn what_happens_is_added_to_the_log_that_all_share() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shared");
+    fs::write(&path, "of a worker\n").unwrap();
+    for (level, is_told) in [("note", true), ("error", false)] {
+        let before = fs::read_to_string(&path).unwrap();
+        let mut child = {
+            let _alone = nobody_starts();
+            command(["coordinator", "-p", "0"])
+                .env("DMTCP_LOG_FILE", &path)
+                .env("DMTCP_LOG_LEVEL", level)
+                .current_dir(dir.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        use std::io::Write as _;
+        writeln!(child.stdin.take().unwrap(), "q").unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let text = fs::read_to_string(&path).unwrap();
+        let added = text.strip_prefix(&before).unwrap();
+        assert_eq!(
+            added.contains("told to quit\n"),
+            is_told,
+            "{level}: {added}"
+        );
+        assert_eq!(added.is_empty(), !is_told);
+    }
 }
 
 #[test]

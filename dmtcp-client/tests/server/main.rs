@@ -5,12 +5,16 @@ mod checkpoint;
 #[path = "../chrome_trace/mod.rs"]
 mod chrome_trace;
 mod exposition;
+mod key_values;
 mod lifetime;
 mod observe;
 mod peer;
 mod peers;
 mod processes;
+#[path = "../sample_images/mod.rs"]
+mod sample_images;
 mod scarce;
+mod script;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -221,6 +221,22 @@ impl Worker {
         self.say(self.reporting_state(), file);
     }
 
+    /// That its image is there, on this host.
+    pub(crate) fn report_at(&mut self, path: &str, host: &str) {
+        let file = CheckpointFile {
+            path: Text::from(path.to_owned()),
+            shell: Some(Text::default()),
+            host: Text::from(host.to_owned()),
+            unique: false,
+        };
+        self.say(self.reporting_state(), Body::CheckpointFile(file));
+    }
+
+    /// The process and the computation, with the generation of the last round, as in an image.
+    pub(crate) fn image_ids(&self) -> (UniquePid, UniquePid) {
+        (self.id, self.group)
+    }
+
     fn reporting_state(&self) -> WorkerState {
         self.steps().last().unwrap().1
     }
