@@ -315,6 +315,7 @@ fn computations_of_all_releases_share_one_server() {
         }
     });
     for (stage, child) in stages.iter().zip(children) {
+        stage.resumed(1);
         let sealed = stage.computation.checkpoint_and_kill(LONG).unwrap();
         assert_eq!(child.wait(LONG).unwrap(), Exit::Code(0));
         let image = PathBuf::from(sealed.images[0].path.to_string());
