@@ -213,8 +213,8 @@ impl CoordinatorCore {
             let reason = known.map_or(Reject::WrongComputation, |_| Reject::PeerMismatch);
             return Ok(Admission::Refuse(reason));
         }
-        // A second restart of one of its processes would stand in for one that never comes, and
-        // its threads must not have the numbers of another's.
+        // A second restart of one of its processes would stand in for one that never comes. Numbers
+        // near each other are those that the processes had when their images were written.
         let twice = self.roster.has_virtual_pid(message.from.pid);
         if twice || self.roster.peers() >= restart.expected {
             return Ok(Admission::Refuse(Reject::NotRestarting));

@@ -159,9 +159,9 @@ impl Roster {
         }
     }
 
-    /// Whether a restored worker with this one would get in the way of one that is connected.
+    /// Whether a worker with this very one is connected.
     pub(super) fn has_virtual_pid(&self, pid: i32) -> bool {
-        self.virtual_pids.is_taken(pid)
+        self.virtual_pids.contains(pid)
     }
 
     /// A virtual pid that nobody has; `None` when all are taken. See [`VirtualPids::free`].

@@ -44,8 +44,14 @@ impl VirtualPids {
         self.taken.remove(&base);
     }
 
+    /// Whether this very base is taken.
+    pub(super) fn contains(&self, base: i32) -> bool {
+        self.taken.contains(&base)
+    }
+
     /// Whether the range of `base` overlaps one that is taken.
-    pub(super) fn is_taken(&self, base: i32) -> bool {
+    #[cfg(test)]
+    fn is_taken(&self, base: i32) -> bool {
         let near = base.saturating_sub(STEP - 1)..=base.saturating_add(STEP - 1);
         self.taken.range(near).next().is_some()
     }
