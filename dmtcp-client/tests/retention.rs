@@ -50,6 +50,7 @@ fn a_dry_run_says_what_the_run_then_does() {
         .filter(|set| set.sequence() < 8 && set.sequence() != 4);
     let goes_bytes: u64 = goes.map(CheckpointSet::total_bytes).sum();
     let said = store.would_retain(&policy).unwrap();
+    assert_eq!(set::would_retain(&state.root, &policy).unwrap(), said);
     assert_eq!(sequences(&store).len(), 9, "nothing was done");
     let expected = [
         (9, KeepReason::NewestGood),

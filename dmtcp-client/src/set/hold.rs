@@ -12,6 +12,8 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// While it lives, retention leaves the set alone, in this process and in all others.
 ///
@@ -23,12 +25,16 @@ pub struct SetHold {
 }
 
 impl SetHold {
-    /// Waits for nothing: whoever removes sets has the lock only for an instant, behind which the
-    /// set is gone.
+    /// Whoever removes sets, or asks which could be, has the lock only for an instant: behind it
+    /// the set is gone, or free.
     pub(super) fn take(set: &Path) -> Result<Self, SetError> {
-        match lock(set, FlockArg::LockSharedNonblock)? {
-            Some(held) => Ok(Self { _held: held }),
-            None => Err(gone(set)),
+        let deadline = Instant::now() + CLAIMED_AT_MOST;
+        loop {
+            match lock(set, FlockArg::LockSharedNonblock)? {
+                Some(held) => return Ok(Self { _held: held }),
+                None if Instant::now() >= deadline => return Err(gone(set)),
+                None => thread::sleep(PAUSE),
+            }
         }
     }
 }
@@ -70,8 +76,40 @@ fn lock(set: &Path, how: FlockArg) -> Result<Option<Flock<File>>, SetError> {
     }
 }
 
+/// Somebody who was stopped while claiming it does not stop others.
+const CLAIMED_AT_MOST: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(2);
+
 fn gone(set: &Path) -> SetError {
     SetError::NoManifest {
         path: set.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_claim_that_is_given_up_is_waited_for() {
+        let set = tempfile::tempdir().unwrap();
+        fs::write(set.path().join(Manifest::FILE_NAME), "{}").unwrap();
+        let claim = Unheld::claim(set.path()).unwrap().unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let holder = scope.spawn(|| {
+                tell.send(()).unwrap();
+                SetHold::take(set.path())
+            });
+            told.recv().unwrap();
+            // So that it meets the claim, as a rule; it must succeed in any case.
+            thread::sleep(10 * PAUSE);
+            drop(claim);
+            holder.join().unwrap().unwrap();
+        });
+        let held = SetHold::take(set.path()).unwrap();
+        assert!(Unheld::claim(set.path()).unwrap().is_none());
+        drop(held);
     }
 }

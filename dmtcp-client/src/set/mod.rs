@@ -69,7 +69,7 @@ pub use hold::SetHold;
 pub(crate) use in_place::whole_in_place;
 pub use manifest::{ImageKind, Manifest, Phase, SavedFile, SealedImage};
 pub use request::{ImageReport, SealRequest};
-pub use retain::{KeptSet, RemovedSet, Retained};
+pub use retain::{KeptSet, RemovedSet, Retained, would_retain};
 pub use retention::{KeepReason, RemoveReason, RetentionPolicy};
 pub use store::{Listing, Newest, SetStore, list};
 pub(crate) use writers::is_written;

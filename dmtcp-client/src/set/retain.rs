@@ -8,10 +8,11 @@ use super::hold::Unheld;
 use super::latest;
 use super::names::Entry;
 use super::retention::{Facts, Fate, KeepReason, RemoveReason, RetentionPolicy, judge};
-use super::store::{Listing, SetStore, lock, remove_dir};
+use super::store::{self, Listing, SetStore, lock, remove_dir};
 use crate::durable;
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What became of each set, or would.
@@ -68,7 +69,7 @@ impl SetStore {
     /// [`sweep`](Self::sweep).
     pub fn retain(&self, policy: &RetentionPolicy) -> Result<Retained, SetError> {
         let mut known_good = lock(&self.known_good);
-        let mut retained = self.judge_all(policy, &mut known_good)?;
+        let mut retained = judge_all(self.list()?, policy, &mut known_good);
         let mut readable = retained.kept.iter();
         let newest = readable.find(|set| set.why != KeepReason::Unreadable);
         if let Some(newest) = newest.filter(|_| !retained.removed.is_empty()) {
@@ -104,13 +105,15 @@ impl SetStore {
         Ok(retained)
     }
 
-    /// What [`retain`](Self::retain) would do now, without doing it.
+    /// What [`retain`](Self::retain) would do now, without doing it; [`would_retain`] says it to
+    /// everybody.
     ///
     /// # Errors
     ///
     /// [`SetError::Io`].
     pub fn would_retain(&self, policy: &RetentionPolicy) -> Result<Retained, SetError> {
-        self.judge_all(policy, &mut lock(&self.known_good))
+        let mut known_good = lock(&self.known_good);
+        Ok(judge_all(self.list()?, policy, &mut known_good))
     }
 
     /// Removes all but the `keep` newest good sets, and returns the numbers of those removed: as
@@ -123,54 +126,67 @@ impl SetStore {
         let retained = self.retain(&RetentionPolicy::new().keep_last(keep))?;
         Ok(retained.removed.iter().map(|set| set.sequence).collect())
     }
+}
 
-    fn judge_all(
-        &self,
-        policy: &RetentionPolicy,
-        known_good: &mut BTreeSet<u64>,
-    ) -> Result<Retained, SetError> {
-        let Listing { sets, broken, .. } = self.list()?;
-        let facts: Vec<Facts> = sets.iter().map(facts_of).collect();
-        let newest_good = sets.iter().zip(&facts).position(|(set, facts)| {
-            let is_known = known_good.contains(&facts.sequence) && facts.is_whole;
-            is_known || set.verify().is_ok()
-        });
-        if let Some(good) = newest_good.and_then(|index| facts.get(index)) {
-            known_good.insert(good.sequence);
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        let mut retained = Retained::default();
-        for (set, fate) in facts.iter().zip(judge(policy, now_ms, &facts, newest_good)) {
-            let (sequence, bytes) = (set.sequence, set.bytes);
-            match fate {
-                Fate::Keep(why) => retained.kept.push(KeptSet {
-                    sequence,
-                    bytes,
-                    why,
-                }),
-                Fate::Remove(why) => retained.removed.push(RemovedSet {
-                    sequence,
-                    bytes,
-                    why,
-                }),
-            }
-        }
-        let names = broken
-            .iter()
-            .filter_map(|(dir, _)| dir.file_name()?.to_str());
-        retained
-            .kept
-            .extend(names.filter_map(Entry::of).map(|entry| KeptSet {
-                sequence: entry.sequence(),
-                bytes: 0,
-                why: KeepReason::Unreadable,
-            }));
-        retained
-            .kept
-            .sort_by_key(|set| std::cmp::Reverse(set.sequence));
-        Ok(retained)
+/// What [`SetStore::retain`] would do now with the sets in `dir`, the directory that a store was
+/// opened for, without owning it: a running job may.
+///
+/// Sets that come or go meanwhile may be missing; a store that prunes at the same instant may keep a
+/// set until the next time, as if it were held.
+///
+/// # Errors
+///
+/// [`SetError::Io`] if the directory cannot be read.
+pub fn would_retain(dir: &Path, policy: &RetentionPolicy) -> Result<Retained, SetError> {
+    Ok(judge_all(store::list(dir)?, policy, &mut BTreeSet::new()))
+}
+
+fn judge_all(
+    listing: Listing,
+    policy: &RetentionPolicy,
+    known_good: &mut BTreeSet<u64>,
+) -> Retained {
+    let Listing { sets, broken, .. } = listing;
+    let facts: Vec<Facts> = sets.iter().map(facts_of).collect();
+    let newest_good = sets.iter().zip(&facts).position(|(set, facts)| {
+        let is_known = known_good.contains(&facts.sequence) && facts.is_whole;
+        is_known || set.verify().is_ok()
+    });
+    if let Some(good) = newest_good.and_then(|index| facts.get(index)) {
+        known_good.insert(good.sequence);
     }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_ms = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let mut retained = Retained::default();
+    for (set, fate) in facts.iter().zip(judge(policy, now_ms, &facts, newest_good)) {
+        let (sequence, bytes) = (set.sequence, set.bytes);
+        match fate {
+            Fate::Keep(why) => retained.kept.push(KeptSet {
+                sequence,
+                bytes,
+                why,
+            }),
+            Fate::Remove(why) => retained.removed.push(RemovedSet {
+                sequence,
+                bytes,
+                why,
+            }),
+        }
+    }
+    let names = broken
+        .iter()
+        .filter_map(|(dir, _)| dir.file_name()?.to_str());
+    retained
+        .kept
+        .extend(names.filter_map(Entry::of).map(|entry| KeptSet {
+            sequence: entry.sequence(),
+            bytes: 0,
+            why: KeepReason::Unreadable,
+        }));
+    retained
+        .kept
+        .sort_by_key(|set| std::cmp::Reverse(set.sequence));
+    retained
 }
 
 fn facts_of(set: &CheckpointSet) -> Facts {

@@ -209,6 +209,11 @@ fn sets_of_another_owner_are_for_later() {
     let ran = on(&state, "prune", &["--keep", "1"]);
     assert_eq!((ran.code, ran.slug()), (75, "owned"));
     assert_eq!(on(&state, "verify", &[]).code, 0, "reading needs no owner");
+    let asked = on(&state, "prune", &["--keep", "1", "--dry-run", "--json"]);
+    assert_eq!(asked.code, 0, "nor does asking: {asked:?}");
+    let asked = asked.json("prune");
+    assert_eq!(numbers(&asked["kept"]), [2]);
+    assert_eq!(numbers(&asked["removed"]), [1]);
 }
 
 #[test]

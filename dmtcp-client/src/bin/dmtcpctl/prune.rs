@@ -7,7 +7,9 @@ use crate::output;
 use crate::sets::listing;
 use crate::text::{counted, size};
 use clap::{ArgGroup, Args};
-use dmtcp_client::set::{KeepReason, RemoveReason, Retained, RetentionPolicy, SetStore};
+use dmtcp_client::set::{
+    KeepReason, RemoveReason, Retained, RetentionPolicy, SetStore, would_retain,
+};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use std::time::Duration;
 #[command(group(ArgGroup::new("rules").required(true).multiple(true)
     .args(["keep", "keep_every", "keep_younger", "max_bytes"])))]
 pub(crate) struct Arguments {
-    /// The directory that holds `sets/`; nobody else may own it
+    /// The directory that holds `sets/`; nobody else may own it, unless it is a dry run
     state_dir: PathBuf,
     /// Keep the newest N whole sets
     #[arg(long, value_name = "N")]
@@ -59,12 +61,11 @@ struct Fate {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     // A store would make the directory.
     listing(&arguments.state_dir)?;
-    let store = SetStore::open(&arguments.state_dir)?;
     let policy = policy(arguments);
     let retained = if arguments.dry_run {
-        store.would_retain(&policy)?
+        would_retain(&arguments.state_dir, &policy)?
     } else {
-        store.retain(&policy)?
+        SetStore::open(&arguments.state_dir)?.retain(&policy)?
     };
     let pruned = Pruned::new(arguments.dry_run, &retained);
     if arguments.json {
