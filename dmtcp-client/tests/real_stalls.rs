@@ -13,11 +13,14 @@ use std::thread;
 use std::time::Duration;
 
 use dmtcp_client::attempt::{Attempt, AttemptError, Attempts, Program, StallPolicy};
+use dmtcp_client::coordinator;
+use dmtcp_client::foreign::{self, ForeignError, ForeignSets};
 use dmtcp_client::process::{ProcessState, Stream};
 use dmtcp_client::server::{Sealed, Server, ServerError};
+use dmtcp_client::set::SetStore;
 use dmtcp_client::watch::{Awaited, Seen, Situation, Stall, StallWatch};
 use dmtcp_client::{Launch, Tools};
-use dmtcp_proto::{Dialect, RoundError, WorkerInfo};
+use dmtcp_proto::{Dialect, RoundError, WorkerInfo, WorkerState};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -28,6 +31,8 @@ use tempfile::TempDir;
 
 /// When a stall is one.
 const AFTER: Duration = Duration::from_secs(2);
+/// Within it a checkpoint is asked for, however slow the machine.
+const ASKED: Duration = Duration::from_secs(5);
 /// A restart that takes longer hangs: main's does at times.
 const RESTART_LIMIT: Duration = Duration::from_secs(20);
 const RESTART_TRIES: u32 = 8;
@@ -325,6 +330,64 @@ fn under_a_stock_coordinator_it_is_named_too() {
             return;
         }
         stock(installation, &python);
+    });
+}
+
+/// No list tells of it: all workers are as they were before the checkpoint was asked for.
+#[test]
+fn the_only_one_stopped_before_the_order_is_named_under_a_stock_coordinator() {
+    on_each(|installation| {
+        if installation.dialect == Dialect::V2_4 {
+            println!("SKIPPED: 2.4 tells no list");
+            return;
+        }
+        let mut stage = real::Stage::stock(installation, &[]);
+        stage.launch(&[], &["sleep", "1000"]);
+        stage.wait_running(1);
+        let handle = stage.handle();
+        let pid = soon("its pid", || {
+            let pid = handle.workers().unwrap()[0].real_pid;
+            (pid > 1).then_some(Pid::from_raw(pid))
+        });
+        let advice = format!("stopped by a signal: `kill -CONT {pid}` lets it go on");
+        let names_it = |stall: &Option<Box<Stall>>, text: &str| {
+            println!("{text}");
+            let stall = stall.as_deref().unwrap();
+            assert_eq!(stall.awaited, Awaited::FirstStep, "{stall:#}");
+            assert_eq!(situation(stall).state, ProcessState::Stopped, "{stall:#}");
+            assert!(text.contains("asked for, and no process has answered yet"));
+            assert!(text.contains(&advice), "{text}");
+        };
+
+        stop(pid);
+        let error = handle.checkpoint(ASKED).unwrap_err();
+        let coordinator::Error::CheckpointTimedOut { begun, stall, .. } = &error else {
+            panic!("{error}")
+        };
+        assert!(!begun);
+        names_it(stall, &error.to_string());
+        kill(pid, Signal::SIGCONT).unwrap();
+        soon("the end of what was asked for", || {
+            let runs = handle.workers().unwrap()[0].state == WorkerState::Running;
+            (runs && !stage.images().is_empty()).then_some(())
+        });
+
+        let dir = tempfile::tempdir().unwrap();
+        let sets = ForeignSets::new(stage.handle(), SetStore::open(dir.path()).unwrap());
+        stop(pid);
+        let error = sets.checkpoint(ASKED).unwrap_err();
+        let ForeignError::TimedOut {
+            stage: how_far,
+            stall,
+            ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(*how_far, foreign::Stage::Round);
+        names_it(stall, &error.to_string());
+        kill(pid, Signal::SIGCONT).unwrap();
+        assert_eq!(sets.finish(LONG).unwrap().images().len(), 1);
     });
 }
 

@@ -113,8 +113,12 @@ pub enum EncodeError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// No worker is connected, or not all of them are running yet.
-    #[error("the computation is not running: no workers, or not all of them running")]
+    /// No worker is connected, not all of them are running yet, or a checkpoint that somebody asked
+    /// for is under way: stock coordinators refuse all three alike.
+    #[error(
+        "the computation is not running: no workers, or not all of them running, or a checkpoint is \
+         under way"
+    )]
     NotRunning,
     /// A checkpoint is under way; its outcome is announced by event.
     #[error("a checkpoint is under way (round {round}, generation {generation})")]

@@ -226,7 +226,7 @@ impl Coordinator {
                         Before::Counted(_) => Vec::new(),
                     };
                     let watch = RoundWatch::new(Ending::Exit, workers);
-                    return Err(self.out_of_time(end, &watch));
+                    return Err(self.out_of_time(end, &watch, Asked::Perhaps));
                 }
                 Err(error) => return Err(error),
             }
@@ -304,7 +304,7 @@ impl Coordinator {
             addr,
             limit: deadline.limit(),
             begun: false,
-            stall: self.stall_of(&workers, deadline.elapsed()),
+            stall: self.stall_of(&workers, deadline.elapsed(), false),
             workers,
         }
     }
@@ -347,7 +347,7 @@ impl Coordinator {
             let advanced = match call.advance(deadline.at_most(pace)) {
                 // Cut off before it was sent: the workers are known all the same.
                 Err(Error::TimedOut { .. }) if deadline.has_passed() => {
-                    return Err(self.out_of_time(deadline, watch));
+                    return Err(self.out_of_time(deadline, watch, Asked::Perhaps));
                 }
                 advanced => advanced?,
             };
@@ -370,7 +370,7 @@ impl Coordinator {
                 }
             }
             if deadline.has_passed() || !onlooker.is_there() {
-                return Err(self.out_of_time(deadline, watch));
+                return Err(self.out_of_time(deadline, watch, Asked::Surely));
             }
             match seen.take() {
                 Some((progress, grace)) if grace.has_passed() => {
@@ -441,7 +441,7 @@ impl Coordinator {
                 Err(_) => None,
             };
             if deadline.has_passed() || !onlooker.is_there() {
-                return Err(self.out_of_time(deadline, watch));
+                return Err(self.out_of_time(deadline, watch, Asked::Surely));
             }
             let progress = watch.see(workers.unwrap_or_default());
             onlooker.sees(watch);
@@ -480,15 +480,23 @@ impl Coordinator {
         }
     }
 
-    fn out_of_time(&self, deadline: Deadline, watch: &RoundWatch) -> Error {
+    fn out_of_time(&self, deadline: Deadline, watch: &RoundWatch, asked: Asked) -> Error {
+        let is_unanswered = asked == Asked::Surely && !watch.has_begun();
         Error::CheckpointTimedOut {
             addr: self.addr,
             limit: deadline.limit(),
             begun: watch.has_begun(),
             workers: watch.listed().to_vec(),
-            stall: self.stall_of(watch.listed(), watch.quiet()),
+            stall: self.stall_of(watch.listed(), watch.quiet(), is_unanswered),
         }
     }
+}
+
+/// Whether the coordinator has the command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Perhaps,
+    Surely,
 }
 
 /// What ends the wait for an answer if none comes soon.

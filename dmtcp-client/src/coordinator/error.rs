@@ -4,9 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dmtcp_proto::{CommandError, Dialect, ExchangeError, Interval, Release, WorkerInfo};
+use dmtcp_proto::{
+    CommandError, Dialect, ExchangeError, Interval, Release, WorkerInfo, WorkerState,
+};
 
-use crate::watch::Stall;
+use crate::watch::{Awaited, Stall};
 
 /// Why a call to a coordinator failed.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +74,7 @@ pub enum Error {
     },
     /// The end of the checkpoint was not seen in time. The round goes on: the protocol cannot
     /// stop one.
-    #[error("no end of the checkpoint within {limit:?}; {}{}", standing(.begun, .workers), late(.stall))]
+    #[error("no end of the checkpoint within {limit:?}; {}{}", standing(.begun, .workers, .stall), late(.stall))]
     CheckpointTimedOut {
         /// Where.
         addr: SocketAddr,
@@ -228,9 +230,21 @@ fn hint(awaited: &str) -> &'static str {
 /// What is waited for once a question was sent.
 pub(super) const ANSWER: &str = "the answer";
 
-fn standing(begun: &bool, workers: &[WorkerInfo]) -> String {
+fn standing(begun: &bool, workers: &[WorkerInfo], stall: &Option<Box<Stall>>) -> String {
+    let is_unanswered = |stall: &Stall| stall.awaited == Awaited::FirstStep;
+    let is_any = |state| workers.iter().any(|worker| worker.state == state);
+    let in_round = |worker: &WorkerInfo| {
+        use WorkerState::{Restarting, Running, Unknown};
+        !matches!(worker.state, Restarting | Running | Unknown)
+    };
     let begun = if *begun {
         "it goes on"
+    } else if stall.as_deref().is_some_and(is_unanswered) {
+        "it was asked for, and no process has answered yet"
+    } else if is_any(WorkerState::Restarting) {
+        "it was not asked for, since a restart is under way"
+    } else if workers.iter().any(in_round) {
+        "it was not asked for, since another checkpoint is under way"
     } else {
         "it was not seen to begin"
     };
@@ -263,4 +277,40 @@ fn names(workers: &[WorkerInfo]) -> String {
         names.push(format!("and {} more", workers.len() - SHOWN));
     }
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_checkpoint_from_being_asked_for_is_told() {
+        let text = |states: &[&str]| {
+            let rows = states.iter().enumerate().map(|(at, state)| {
+                let number = at + 1;
+                format!("{number}, x[{number}:{number}]@h, 1-{number}-3, WorkerState::{state}, \n")
+            });
+            let empty = dmtcp_proto::worker_list::write([]);
+            let head = empty.trim_end_matches('\n');
+            let rows: String = rows.collect();
+            let workers = dmtcp_proto::worker_list::parse(&format!("{head}\n{rows}\n")).unwrap();
+            let error = Error::CheckpointTimedOut {
+                addr: (std::net::Ipv4Addr::LOCALHOST, 7779).into(),
+                limit: Duration::from_secs(4),
+                begun: false,
+                workers,
+                stall: None,
+            };
+            error.to_string()
+        };
+        let told = [
+            (["RUNNING", "PRESUSPEND"], "another checkpoint is under way"),
+            (["RUNNING", "RESTARTING"], "a restart is under way"),
+            (["RUNNING", "UNKNOWN"], "it was not seen to begin"),
+            (["RUNNING", "RUNNING"], "it was not seen to begin"),
+        ];
+        for (states, expected) in told {
+            assert!(text(&states).contains(expected), "{}", text(&states));
+        }
+    }
 }

@@ -95,7 +95,7 @@ impl RoundWatch {
     }
 
     /// Whether any worker has been seen to obey.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 

@@ -5,12 +5,24 @@ use std::time::{Duration, Instant};
 use dmtcp_proto::WorkerInfo;
 
 use super::{Coordinator, Error};
-use crate::watch::{Stall, StallWatch, standing_of};
+use crate::watch::{Stall, StallWatch, standing_of, unanswered};
 
 impl Coordinator {
     /// What one list tells of a checkpoint in which nothing has moved for this long.
-    pub(super) fn stall_of(&self, workers: &[WorkerInfo], quiet: Duration) -> Option<Box<Stall>> {
-        let standing = standing_of(workers, quiet)?;
+    ///
+    /// `is_unanswered`: it was asked for, and nobody has been seen to begin. That all run is then no sign
+    /// of its end.
+    pub(crate) fn stall_of(
+        &self,
+        workers: &[WorkerInfo],
+        quiet: Duration,
+        is_unanswered: bool,
+    ) -> Option<Box<Stall>> {
+        let mut standing = standing_of(workers, quiet);
+        if standing.is_none() && is_unanswered {
+            standing = unanswered(workers, quiet);
+        }
+        let standing = standing?;
         let stall = StallWatch::new(Duration::ZERO).stall(standing, self.addr);
         stall.map(Box::new)
     }

@@ -3,6 +3,7 @@
 use crate::coordinator;
 use crate::image::ImageError;
 use crate::set::SealError;
+use crate::watch::{Awaited, Stall};
 use dmtcp_proto::{UniquePid, WorkerInfo};
 use std::fmt;
 use std::io;
@@ -23,7 +24,7 @@ pub enum ForeignError {
     Idle,
     /// The limit passed. From [`Stage::Round`] on nothing can stop the checkpoint: it goes on, and
     /// [`ForeignSets::finish`](super::ForeignSets::finish) gives its set when there is one.
-    #[error("no set within {limit:?}: {}", standing(.stage, .workers))]
+    #[error("no set within {limit:?}: {}", standing(.stage, .workers, .stall))]
     TimedOut {
         /// How long the call was allowed to take.
         limit: Duration,
@@ -31,6 +32,9 @@ pub enum ForeignError {
         stage: Stage,
         /// The workers as they were last listed; empty where none are told.
         workers: Vec<WorkerInfo>,
+        /// Who holds the checkpoint up, where that can be concluded, and what this host tells of
+        /// them.
+        stall: Option<Box<Stall>>,
     },
     /// A process of the computation vanished in the middle of the round. There is no complete set, and
     /// the other processes may never run again: kill them by their pids.
@@ -175,9 +179,13 @@ impl fmt::Display for Refused {
     }
 }
 
-fn standing(stage: &Stage, workers: &[WorkerInfo]) -> String {
+fn standing(stage: &Stage, workers: &[WorkerInfo], stall: &Option<Box<Stall>>) -> String {
+    let is_unanswered = |stall: &Stall| stall.awaited == Awaited::FirstStep;
     let what = match stage {
         Stage::Waiting => "the workers did not all run, so nothing was asked for",
+        Stage::Round if stall.as_deref().is_some_and(is_unanswered) => {
+            "the round was asked for, and no process has answered yet"
+        }
         Stage::Round => "the round goes on",
         Stage::Sealing => "the round is over, and its images are still being checked and sealed",
     };
@@ -188,7 +196,9 @@ fn standing(stage: &Stage, workers: &[WorkerInfo]) -> String {
         let (program, pid, host) = (&worker.program, worker.real_pid, &worker.host);
         format!("{program} (real pid {pid} on {host}) {}", worker.state)
     });
-    format!("{what}; {}{}", joined(states), more(workers.len()))
+    let stall = stall.as_ref().map(|stall| format!("; {stall}"));
+    let (states, stall) = (joined(states), stall.unwrap_or_default());
+    format!("{what}; {states}{}{stall}", more(workers.len()))
 }
 
 fn looked(refused: &[Refused], places: &[PathBuf]) -> String {

@@ -42,7 +42,7 @@ impl Onlooker for Following<'_> {
         let job = &self.round.job;
         self.is_listed = workers.is_some();
         let workers = workers.unwrap_or_default();
-        job.set_workers(workers);
+        job.set_workers(workers, false);
         self.members = workers.iter().map(|w| (w.clone(), false)).collect();
         self.places.ask(&self.round.coordinator);
         self.places.add_workers(workers);
@@ -76,7 +76,8 @@ impl Onlooker for Following<'_> {
                 self.places.add_open_images(worker);
             }
         }
-        self.round.job.set_workers(watch.listed());
+        let job = &self.round.job;
+        job.set_workers(watch.listed(), watch.has_begun());
         self.see_whether_stuck(watch.listed());
     }
 

@@ -6,7 +6,7 @@ use crate::set::CheckpointSet;
 use dmtcp_proto::WorkerInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What comes of a checkpoint.
 pub(super) type Outcome = Result<CheckpointSet, ForeignError>;
@@ -23,6 +23,10 @@ pub(super) struct Job {
 struct State {
     stage: Stage,
     workers: Vec<WorkerInfo>,
+    /// Since when those have been as they are; since the round was asked for at the most.
+    same_since: Instant,
+    /// Some have been seen in the round.
+    has_begun: bool,
     is_over: bool,
     /// Until somebody takes it.
     outcome: Option<Outcome>,
@@ -34,6 +38,8 @@ impl Job {
             state: Mutex::new(State {
                 stage: Stage::Waiting,
                 workers: Vec::new(),
+                same_since: Instant::now(),
+                has_begun: false,
                 is_over: false,
                 outcome: None,
             }),
@@ -67,6 +73,7 @@ impl Job {
                     limit: deadline.limit(),
                     stage: state.stage,
                     workers: state.workers.clone(),
+                    stall: None,
                 });
             };
             // The stage may change meanwhile, and with it the end.
@@ -87,6 +94,8 @@ impl Job {
             return false;
         }
         state.stage = Stage::Round;
+        state.same_since = Instant::now();
+        state.has_begun = false;
         true
     }
 
@@ -94,8 +103,23 @@ impl Job {
         self.lock().stage = stage;
     }
 
-    pub(super) fn set_workers(&self, workers: &[WorkerInfo]) {
-        self.lock().workers = workers.to_vec();
+    pub(super) fn set_workers(&self, workers: &[WorkerInfo], has_begun: bool) {
+        let mut state = self.lock();
+        state.has_begun |= has_begun;
+        if state.workers != workers {
+            state.same_since = Instant::now();
+            state.workers = workers.to_vec();
+        }
+    }
+
+    /// For how long the workers have been told as they are.
+    pub(super) fn quiet(&self) -> Duration {
+        self.lock().same_since.elapsed()
+    }
+
+    /// Whether any worker has been seen in the round.
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock().has_begun
     }
 
     /// The first outcome stands.

@@ -273,7 +273,12 @@ impl Round {
             Error::WorkerLost { worker, .. } => ForeignError::PeerLost { worker },
             Error::ComputationEnded { addr } => ForeignError::ComputationEnded { addr },
             Error::CheckpointFailed { .. } => self.who_is_lost(error, following),
-            Error::CheckpointTimedOut { limit, workers, .. } => {
+            Error::CheckpointTimedOut {
+                limit,
+                workers,
+                stall,
+                ..
+            } => {
                 if let Some(stuck) = following.stuck.as_ref().filter(|_| following.is_stuck()) {
                     let worker = Box::new(stuck.gone.clone());
                     return ForeignError::PeerLost { worker };
@@ -286,6 +291,7 @@ impl Round {
                     limit,
                     stage,
                     workers,
+                    stall,
                 }
             }
             error => ForeignError::Coordinator(Box::new(error)),
@@ -317,6 +323,8 @@ impl Round {
             limit: limit.limit(),
             stage,
             workers: workers.collect(),
+            // Its images are: they say more.
+            stall: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The handle: sets of one coordinator's computation.
 
-use super::error::ForeignError;
+use super::error::{ForeignError, Stage};
 use super::job::{Job, Outcome};
 use super::round::{self, Round};
 use crate::coordinator::Coordinator;
@@ -167,7 +167,18 @@ impl ForeignSets {
     }
 
     fn wait(&self, job: &Arc<Job>, deadline: Deadline) -> Outcome {
-        let outcome = job.wait(deadline);
+        let mut outcome = job.wait(deadline);
+        if let Err(ForeignError::TimedOut {
+            stage: Stage::Round,
+            workers,
+            stall,
+            ..
+        }) = &mut outcome
+        {
+            let quiet = job.quiet();
+            let looked = || self.coordinator.stall_of(workers, quiet, !job.has_begun());
+            *stall = stall.take().or_else(looked);
+        }
         let goes_on = matches!(outcome, Err(ForeignError::TimedOut { .. })) && job.is_under_way();
         if !goes_on {
             let mut current = self.lock();

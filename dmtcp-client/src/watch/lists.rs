@@ -204,5 +204,27 @@ pub(crate) fn standing_of(workers: &[WorkerInfo], begun: Duration) -> Option<Sta
     lists.see(workers, now)
 }
 
+/// All of a round that was asked for this long ago and that nobody has answered, as far as this list
+/// tells; `None`: somebody has, or cannot have been asked.
+pub(crate) fn unanswered(workers: &[WorkerInfo], asked: Duration) -> Option<Standing> {
+    let runs = |worker: &WorkerInfo| worker.state == WorkerState::Running;
+    if workers.is_empty() || !workers.iter().all(runs) {
+        return None;
+    }
+    let late = workers.iter().map(|worker| Late {
+        worker: worker.clone(),
+        since: asked,
+        process: None,
+    });
+    Some(Standing {
+        round: None,
+        awaited: Awaited::FirstStep,
+        peers: u32::try_from(workers.len()).unwrap_or(u32::MAX),
+        missing: 0,
+        quiet: asked,
+        late: late.collect(),
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ mod lists;
 mod stall;
 mod stall_watch;
 
-pub(crate) use lists::{Lists, standing_of};
+pub(crate) use lists::{Lists, standing_of, unanswered};
 pub use stall::{Awaited, Laggard, Seen, Stall};
 pub use stall_watch::StallWatch;
 pub(crate) use stall_watch::{Late, Standing};

@@ -332,6 +332,9 @@ impl fmt::Display for Situation {
             Some(first) => write!(f, "{first}")?,
             None => write!(f, "{}", self.state)?,
         }
+        if self.state == ProcessState::Stopped {
+            write!(f, ": `kill -CONT {}` lets it go on", self.pid)?;
+        }
         if let Some(tracer) = &self.tracer {
             write!(f, ", traced by {} (pid {})", tracer.command, tracer.pid)?;
         }
@@ -356,7 +359,7 @@ impl fmt::Display for Situation {
         }
         match &self.coordinator {
             Some(Connection { unread, .. }) if *unread > 0 => {
-                write!(f, "; it has not read {unread} bytes of the coordinator")?;
+                write!(f, "; it has not read {unread} bytes from the coordinator")?;
             }
             Some(Connection {
                 read_by: Some(_), ..

@@ -174,3 +174,15 @@ fn one_list_tells_who_is_late() {
     assert_eq!(standing.awaited, Awaited::At("DMT:CHECKPOINT".to_owned()));
     assert!(standing.quiet >= begun);
 }
+
+#[test]
+fn where_all_run_all_are_late_with_an_order_that_was_given() {
+    let asked = Duration::from_secs(4);
+    let standing = unanswered(&list(&[RUNS; 2]), asked).unwrap();
+    assert_eq!((standing.peers, standing.late.len()), (2, 2));
+    assert_eq!(standing.awaited, Awaited::FirstStep);
+    assert_eq!((standing.quiet, standing.late[1].since), (asked, asked));
+    assert_eq!(unanswered(&list(&[RUNS, SUSPEND]), asked), None);
+    assert_eq!(unanswered(&list(&[RUNS, (Restarting, "")]), asked), None);
+    assert_eq!(unanswered(&[], asked), None);
+}

@@ -127,7 +127,8 @@ fn one_that_is_stopped_is_named_with_what_it_has_not_read() {
             let pid = child.id();
             let expected = format!(
                 "3 of 4 at DMT:SUSPEND for 12 s; waiting for python3 (pid {pid} on {}), stopped by a \
-                 signal; it has not read 208 bytes of the coordinator",
+                 signal: `kill -CONT {pid}` lets it go on; it has not read 208 bytes from the \
+                 coordinator",
                 here()
             );
             assert!(stall.to_string().starts_with(&expected), "{stall}");
