@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::FAIL_CODE;
+
 /// How a process ended: by itself with a code, or by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
@@ -48,6 +50,10 @@ impl Exit {
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            &Self::Code(code @ FAIL_CODE) => write!(
+                f,
+                "exit code {code} (DMTCP itself failed: its message is on standard error)"
+            ),
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
         }
@@ -64,6 +70,16 @@ mod tests {
         assert_eq!(Exit::Signal(9).shell_code(), 137);
         assert!(Exit::Code(0).success());
         assert!(!Exit::Signal(0).success());
+    }
+
+    #[test]
+    fn what_dmtcp_means_by_its_code_is_said() {
+        let text = Exit::Code(FAIL_CODE).to_string();
+        assert!(
+            text.starts_with("exit code 198 (DMTCP itself failed"),
+            "{text}"
+        );
+        assert_eq!(Exit::Code(99).to_string(), "exit code 99");
     }
 
     #[test]
