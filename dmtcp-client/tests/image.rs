@@ -120,8 +120,17 @@ fn a_whole_stream_of_half_an_image_is_refused() {
     // What gzip leaves when its writer dies: its own end is right.
     let plain = v4(process(41000), computation(1));
     let packed = gzip(&plain[..plain.len() / 2]);
-    let error = image::check_whole(&Dir::new().file(&packed)).unwrap_err();
+    let dir = Dir::new();
+    let error = image::check_whole(&dir.file(&packed)).unwrap_err();
     assert!(matches!(error, ImageError::Cut { .. }), "{error}");
+    // That may be far behind the end of the file.
+    let inspected = image::inspect(&dir.file(&packed)).unwrap().fault.unwrap();
+    for error in [error, inspected] {
+        let text = error.to_string();
+        assert!(text.contains("count its uncompressed content"), "{text}");
+    }
+    let cut = image::check_whole(&dir.file(&plain[..plain.len() / 2])).unwrap_err();
+    assert!(!cut.to_string().contains("compressed"), "{cut}");
 }
 
 #[test]

@@ -81,6 +81,16 @@ pub enum ImageError {
     },
 }
 
+impl ImageError {
+    /// The same, said of a compressed image: offsets may be larger than the file.
+    pub(super) fn in_compressed(mut self) -> Self {
+        if let Self::Cut { what, .. } | Self::Damaged { what, .. } = &mut self {
+            what.push_str(" (offsets in a compressed image count its uncompressed content)");
+        }
+        self
+    }
+}
+
 impl From<durable::Failed> for ImageError {
     fn from(failed: durable::Failed) -> Self {
         Self::Io {

@@ -71,10 +71,11 @@ pub fn inspect(path: &Path) -> Result<Inspection, ImageError> {
             watcher.tell(content.get_ref().len(), start, whole.err())
         }
         Opened::Gzip(mut content) => {
-            let mut start = read_start(&mut content, path)?;
+            let mut start = read_start(&mut content, path).map_err(ImageError::in_compressed)?;
             start.header = compressed(start.header);
             let mut watcher = Watcher::new(&start);
-            let walked = walk(&start, &mut content, &mut watcher, path);
+            let walked =
+                walk(&start, &mut content, &mut watcher, path).map_err(ImageError::in_compressed);
             let size = content.get_ref().get_ref().len();
             let whole = walked.and_then(|()| end_of_gzip(*content, path));
             watcher.tell(size, start, whole.err())

@@ -31,7 +31,7 @@ pub fn read_header(path: &Path) -> Result<ImageHeader, ImageError> {
     match Opened::open(path, &Reading::default())? {
         Opened::Native(input) => native::header_only(input, path),
         Opened::Gzip(mut content) => {
-            let start = read_start(&mut content, path)?;
+            let start = read_start(&mut content, path).map_err(ImageError::in_compressed)?;
             Ok(compressed(start.header))
         }
         Opened::Plain(mut content) => Ok(read_start(&mut content, path)?.header),

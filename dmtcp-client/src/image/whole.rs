@@ -120,8 +120,12 @@ pub(super) fn read_through(opened: Opened, path: &Path) -> Result<Whole, ImageEr
             (start.header, content)
         }
         Opened::Gzip(mut content) => {
-            let start = read_start(&mut content, path)?;
-            walk(&start, &mut content, &mut (), path)?;
+            let start = read_start(&mut content, path)
+                .and_then(|start| {
+                    walk(&start, &mut content, &mut (), path)?;
+                    Ok(start)
+                })
+                .map_err(ImageError::in_compressed)?;
             (compressed(start.header), end_of_gzip(*content, path)?)
         }
     };
