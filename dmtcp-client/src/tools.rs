@@ -2,6 +2,7 @@
 //! ask for its version.
 
 use std::{
+    collections::HashSet,
     env,
     ffi::{OsStr, OsString},
     fs, io,
@@ -182,13 +183,26 @@ pub enum ToolsError {
 
 fn looked_text(looked: &[Looked]) -> String {
     let mut text = String::new();
-    for place in looked {
-        let what = if place.missing.len() == PROGRAMS.len() {
-            "nothing of it there".to_owned()
-        } else {
-            format!("no {}", place.missing.join(", no "))
+    let has_nothing = |place: &Looked| place.missing.len() == PROGRAMS.len();
+    let mut empty: Vec<(&'static str, Vec<String>)> = Vec::new();
+    for place in looked.iter().filter(|place| !has_nothing(place)) {
+        let missing = place.missing.join(", no ");
+        let dir = place.dir.display();
+        text += &format!("\n  {dir} ({}): no {missing}", place.named_by);
+    }
+    for place in looked.iter().filter(|place| has_nothing(place)) {
+        let bin = place.dir.join("bin");
+        let dir = match complete(&bin) {
+            Ok(_) => format!("{} (did you mean {}?)", place.dir.display(), bin.display()),
+            Err(_) => place.dir.display().to_string(),
         };
-        text += &format!("\n  {} ({}): {what}", place.dir.display(), place.named_by);
+        match empty.iter_mut().find(|(by, _)| *by == place.named_by) {
+            Some((_, dirs)) => dirs.push(dir),
+            None => empty.push((place.named_by, vec![dir])),
+        }
+    }
+    for (named_by, dirs) in empty {
+        text += &format!("\n  {named_by}: nothing of it in {}", dirs.join(", "));
     }
     if looked.is_empty() {
         text += "; neither DMTCP_BIN nor PATH names a folder";
@@ -238,9 +252,10 @@ impl Places<'_> {
             (None, None, Some(list)) => ("PATH", list.as_os_str()),
             (None, None, None) => return Vec::new(),
         };
+        let mut seen = HashSet::new();
         env::split_paths(list)
             // An empty entry of PATH means the current directory: no place to run programs from.
-            .filter(|dir| !dir.as_os_str().is_empty())
+            .filter(|dir| !dir.as_os_str().is_empty() && seen.insert(dir.clone()))
             .map(|dir| (named_by, dir))
             .collect()
     }

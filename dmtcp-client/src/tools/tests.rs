@@ -110,7 +110,7 @@ fn the_error_names_every_place_and_what_to_do() {
         "{} (PATH): no dmtcp_command, no dmtcp_coordinator",
         partial.display()
     );
-    let second = format!("{} (PATH): nothing of it there", broken.display());
+    let second = format!("PATH: nothing of it in {}", broken.display());
     for part in [
         first.as_str(),
         &second,
@@ -134,6 +134,33 @@ fn the_error_names_every_place_and_what_to_do() {
             .contains("neither DMTCP_BIN nor PATH")
     );
     assert!(nowhere.all().is_empty());
+}
+
+#[test]
+fn folders_without_any_program_are_one_line_and_the_one_above_is_told() {
+    let base = tempfile::tempdir().unwrap();
+    let [above, other] = ["above", "other"].map(|name| base.path().join(name));
+    let bin = above.join("bin");
+    install(&bin, &PROGRAMS, "");
+    let places = Places {
+        explicit: None,
+        dmtcp_bin: list(&[&other, &above, &other]),
+        path: None,
+    };
+    let error = places.find().unwrap_err();
+    let expected = format!(
+        "DMTCP_BIN: nothing of it in {}, {} (did you mean {}?)\n",
+        other.display(),
+        above.display(),
+        bin.display()
+    );
+    assert!(error.to_string().contains(&expected), "{error}");
+    // Named twice, looked at once.
+    let places = Places {
+        dmtcp_bin: list(&[&bin, &bin]),
+        ..places
+    };
+    assert_eq!(places.all().len(), 1);
 }
 
 #[test]
