@@ -5,7 +5,7 @@
 //! job's directory, and has the same DMTCP. What was started there is ended by a line for `sh`
 //! (`cleanup`), since killing the launcher's local end leaves the far end running.
 //!
-//! Not here: which process goes to which host (`attempt/placement.rs`), and DMTCP's own command
+//! Not here: which process goes to which host (`attempt/hosts.rs`), and DMTCP's own command
 //! lines.
 
 mod cleanup;
