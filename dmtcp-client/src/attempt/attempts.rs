@@ -106,8 +106,9 @@ impl<'s> Attempts<'s> {
         })
     }
 
-    /// Writes the same down of an attempt as it is now, for `reason`. Gives the directory, or `None`
-    /// where nothing shall be written.
+    /// Writes down what can be seen of an attempt as it is now, for `reason`: the files that a failed
+    /// try of a restart leaves, too (see [`diagnostics`](Self::diagnostics)). Gives the new directory
+    /// that holds them, or `None` where nothing shall be written.
     ///
     /// # Errors
     ///
