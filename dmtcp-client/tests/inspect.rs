@@ -127,6 +127,27 @@ fn arguments_and_environment_are_found_on_the_stack() {
 }
 
 #[test]
+fn a_variable_that_was_cut_is_not_two() {
+    let dir = Dir::new();
+    let environment = ["HOME=/", "plain", "LD_PRELOAD=/opt/lib/x.so:"];
+    // Whether its pointer is still there or not.
+    for first in [0, 2] {
+        let mut environment = environment.to_vec();
+        environment.rotate_left(first);
+        let mut top = stack_top(&["counter"], &environment, first / 2);
+        let value = b"/opt/lib";
+        let at = top.windows(value.len()).position(|part| part == value);
+        top[at.unwrap()] = 0;
+        let inspection = dir.inspect(&with_stack(&top, true));
+        let start = inspection.start.expect("the start block");
+        let mut expected = vec!["HOME=/", "plain", "LD_PRELOAD="];
+        expected.rotate_left(first);
+        assert_eq!(start.environment, expected);
+        assert_eq!(start.executed, Path::new("/bin/counter"));
+    }
+}
+
+#[test]
 fn nothing_is_said_of_a_stack_that_was_written_over() {
     let dir = Dir::new();
     let top = stack_top(&["counter"], &["HOME=/"], 0);

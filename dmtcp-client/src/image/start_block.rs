@@ -11,8 +11,9 @@
 
 use crate::os_text;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// What a program was started with.
@@ -25,7 +26,8 @@ pub struct StartBlock {
     /// Its arguments, the first of which is its own name.
     #[serde(serialize_with = "os_text::list::serialize")]
     pub arguments: Vec<OsString>,
-    /// Its environment, each as `NAME=value`.
+    /// Its environment, each as `NAME=value`. Of a value that the program has cut since with a NUL, as
+    /// DMTCP does with that of `LD_PRELOAD`, only what is before it.
     #[serde(serialize_with = "os_text::list::serialize")]
     pub environment: Vec<OsString>,
 }
@@ -109,15 +111,24 @@ impl StackTail {
         let pointed_at = self.base.checked_add(executed_at as u64)?;
         let vectors = words.vectors_below(executed_at, pointed_at)?;
         let strings = self.bytes.get(vectors.first_string..executed_at)?;
+        let mut address = self.base.saturating_add(vectors.first_string as u64);
         let mut strings = strings.split_inclusive(|&byte| byte == 0).map(|string| {
             let text = string.strip_suffix(b"\0").unwrap_or(string);
-            OsString::from_vec(text.to_vec())
+            let begins = address;
+            address = address.saturating_add(string.len() as u64);
+            (begins, OsString::from_vec(text.to_vec()))
         });
-        let arguments: Vec<_> = strings.by_ref().take(vectors.arguments).collect();
-        let environment: Vec<_> = strings.by_ref().take(MAX_STRINGS).collect();
+        let arguments = strings.by_ref().take(vectors.arguments);
+        let arguments: Vec<_> = arguments.map(|(_, text)| text).collect();
+        let mut environment: Vec<_> = strings.by_ref().take(MAX_STRINGS).collect();
         if arguments.len() != vectors.arguments || strings.next().is_some() {
             return None;
         }
+        // `unsetenv` takes out none that has no name, so this is the rest of one that was cut.
+        environment.retain(|(begins, text)| {
+            text.as_bytes().contains(&b'=') || vectors.variables.contains(begins)
+        });
+        let environment = environment.into_iter().map(|(_, text)| text).collect();
         Some(StartBlock {
             executed: OsString::from_vec(executed.to_vec()).into(),
             arguments,
@@ -129,6 +140,8 @@ impl StackTail {
 /// What the vectors say of the strings.
 struct Vectors {
     arguments: usize,
+    /// Where the environment's pointers lead.
+    variables: HashSet<u64>,
     /// Index of the first argument's first byte.
     first_string: usize,
 }
@@ -196,8 +209,14 @@ impl Words<'_> {
         // environment, the arguments' only; in front of which stands their number.
         let mut first = u64::MAX;
         let mut count = 0usize;
+        let mut variables = HashSet::new();
+        let mut is_environment = true;
         loop {
+            if is_environment && word != 0 {
+                variables.insert(word);
+            }
             if word == 0 {
+                is_environment = false;
                 (first, count) = (u64::MAX, 0);
             } else if count > 0 && word == count as u64 {
                 break;
@@ -213,6 +232,7 @@ impl Words<'_> {
         let first_string = usize::try_from(first.checked_sub(self.base)?).ok()?;
         (first_string < executed_at).then_some(Vectors {
             arguments: count,
+            variables,
             first_string,
         })
     }
