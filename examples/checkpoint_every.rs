@@ -5,6 +5,7 @@
 //! restart, and a result that proves itself. With a program it does the same for any command
 //! line under DMTCP: kill it as you like and give the same command again.
 
+use dmtcp_client::with_causes;
 use dmtcp_client::{
     Launch, Tools,
     attempt::{Attempt, AttemptError, Attempts, Program},
@@ -17,7 +18,7 @@ use dmtcp_examples::{
     arguments::{self, Options, Request, USAGE},
     demonstration,
     job_files::JobFiles,
-    log::{Log, chain, seconds},
+    log::{Log, seconds},
     reports::Reports,
     signals::{SIGINT, Signals},
     watching::{Ending, tell_recovered, watch},
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        log.line(format!("error: {}", chain(error.as_ref())));
+        log.line(format!("error: {}", with_causes(error.as_ref())));
         ExitCode::from(CANNOT_START)
     })
 }
@@ -133,7 +134,7 @@ fn run_program(
             return Ok(ExitCode::from(TRY_AGAIN));
         }
         Err(error) => {
-            log.line(format!("error: {}", chain(&error)));
+            log.line(format!("error: {}", with_causes(&error)));
             log.line(format!(
                 "nothing was started: to begin again from nothing, choose another --dir or remove {}",
                 dir.display()
@@ -262,7 +263,7 @@ fn stop(
             _ => {}
         }
         if !untouched {
-            log.line(format!("no last checkpoint: {}", chain(&error)));
+            log.line(format!("no last checkpoint: {}", with_causes(&error)));
             break TRY_AGAIN;
         }
         if at_once() {

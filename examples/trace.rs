@@ -13,6 +13,7 @@
 //! `--format json` gives the same for programs, `--format hex` every byte with its field;
 //! `--record` keeps all bytes for `--read`.
 
+use dmtcp_client::with_causes;
 use std::{
     error::Error,
     ffi::OsString,
@@ -25,7 +26,6 @@ use std::{
 };
 
 use dmtcp_examples::{
-    log::chain,
     signals::Signals,
     trace::{
         Event, Printer, Proxy, Recorded, Recording, Source,
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        eprintln!("trace: {}", chain(error.as_ref()));
+        eprintln!("trace: {}", with_causes(error.as_ref()));
         ExitCode::FAILURE
     })
 }
@@ -153,7 +153,7 @@ impl Shown {
 
     fn record<E: Error>(&mut self, act: impl FnOnce(&mut Recording) -> Result<(), E>) {
         if let Some(Err(error)) = self.recording.as_mut().map(act) {
-            eprintln!("trace: the recording ends here: {}", chain(&error));
+            eprintln!("trace: the recording ends here: {}", with_causes(&error));
             self.recording = None;
             self.whole = false;
         }

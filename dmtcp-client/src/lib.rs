@@ -27,6 +27,7 @@
 struct Readme;
 
 pub mod attempt;
+mod causes;
 mod checksum;
 pub mod coordinator;
 mod deadline;
@@ -52,6 +53,7 @@ pub mod standalone;
 mod tools;
 pub mod watch;
 
+pub use causes::with_causes;
 pub use invocation::{Messages, StartError};
 pub use launch::Launch;
 pub use restart::Restart;

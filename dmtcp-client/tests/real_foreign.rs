@@ -7,6 +7,7 @@
 #[expect(dead_code, reason = "shared by several test crates")]
 mod real;
 
+use dmtcp_client::with_causes;
 use std::fmt::Debug;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -75,18 +76,13 @@ fn report<T: Debug, E: std::error::Error>(
 ) {
     let outcome = match result {
         Ok(_) => "a true set".to_owned(),
-        Err(error) => chain(error),
+        Err(error) => with_causes(error),
     };
     let took = start.elapsed().as_secs_f64();
     println!(
         "{}: {what}: after {took:.2} s: {outcome}",
         installation.version
     );
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What a set is worth: all processes, whole and unchanged, and nothing unfinished beside.

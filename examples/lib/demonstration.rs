@@ -20,11 +20,12 @@ use crate::{
     TRY_AGAIN,
     arguments::Options,
     built_in,
-    log::{Log, bytes, chain, seconds},
+    log::{Log, bytes, seconds},
     reports::Reports,
     signals::Signals,
     watching::{Ending, prune, tell, tell_recovered, watch},
 };
+use dmtcp_client::with_causes;
 
 /// How a worker process of the built-in computation is told that it is one.
 pub const WORKER: &str = "--worker-of-the-built-in-computation";
@@ -42,7 +43,7 @@ pub fn worker(args: &[OsString]) -> ExitCode {
     match built_in::worker(index, Path::new(dir), Duration::from_millis(pace)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("worker {index}: {}", chain(error.as_ref()));
+            eprintln!("worker {index}: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

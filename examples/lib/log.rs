@@ -1,6 +1,5 @@
 //! One plain line an event, with its time.
 
-use std::error::Error;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
@@ -55,18 +54,6 @@ pub fn bytes(count: u64) -> String {
 #[must_use]
 pub fn seconds(duration: Duration) -> String {
     format!("{:.3} s", duration.as_secs_f64())
-}
-
-/// An error and what caused it, in one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

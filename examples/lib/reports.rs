@@ -9,10 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    arguments::Options,
-    log::{Log, chain},
-};
+use crate::{arguments::Options, log::Log};
+use dmtcp_client::with_causes;
 
 /// Which files are written, and when that was done.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Reports {
     pub fn write(&mut self, log: &Log, computation: &Computation) {
         self.written = Instant::now();
         if let Err(error) = self.try_write(computation) {
-            log.line(format!("no report: {}", chain(error.as_ref())));
+            log.line(format!("no report: {}", with_causes(error.as_ref())));
         }
     }
 

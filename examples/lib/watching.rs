@@ -13,10 +13,11 @@ use std::{
 };
 
 use crate::{
-    log::{Log, bytes, chain, seconds},
+    log::{Log, bytes, seconds},
     reports::Reports,
     signals::Signals,
 };
+use dmtcp_client::with_causes;
 
 /// How watching a computation ended.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ pub fn prune(log: &Log, store: &SetStore, keep: usize) {
     match store.prune(keep) {
         Ok(removed) if removed.is_empty() => {}
         Ok(removed) => log.line(format!("removed sets {removed:?}, {keep} kept")),
-        Err(error) => log.line(format!("cannot remove old sets: {}", chain(&error))),
+        Err(error) => log.line(format!("cannot remove old sets: {}", with_causes(&error))),
     }
 }
 
@@ -182,7 +183,7 @@ pub fn tell_recovered(log: &Log, recovered: Recovered) -> Attempt {
         ..
     } = recovered;
     for error in refused {
-        log.line(format!("passed over: {}", chain(&error)));
+        log.line(format!("passed over: {}", with_causes(&error)));
     }
     for failure in failed {
         log.line(format!(

@@ -8,6 +8,7 @@ use dmtcp_client::server::ServerError;
 use dmtcp_proto::{CommandError, ExchangeError};
 
 use crate::boundary::contain;
+use dmtcp_client::with_causes;
 
 /// What a function of this library returns: 0, or a code from the block of who is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +124,7 @@ impl Failure {
     }
 
     fn new(code: ResultCode, error: &dyn StdError) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
+        let message = with_causes(error);
         Self { code, message }
     }
 }

@@ -1,7 +1,6 @@
 //! What can go wrong with an attempt.
 
 use std::{
-    error::Error,
     ffi::{OsStr, OsString},
     fmt, io,
     net::SocketAddr,
@@ -11,6 +10,7 @@ use std::{
 
 use thiserror::Error;
 
+use crate::with_causes;
 use crate::{
     StartError, ToolsError, native,
     process::{Exit, ProcessError},
@@ -218,7 +218,7 @@ fn exits_text(exits: &[Exit]) -> String {
 }
 
 fn refused_text(refused: &[SetError]) -> String {
-    let text = |error: &SetError| format!("; {}", chain(error));
+    let text = |error: &SetError| format!("; {}", with_causes(error));
     refused.iter().map(text).collect()
 }
 
@@ -226,11 +226,12 @@ fn failed_text(failed: &[FailedRestart]) -> String {
     let mut text = String::new();
     let mut failed = failed.iter().peekable();
     while let Some(first) = failed.next() {
-        let what = chain(&first.reason);
+        let what = with_causes(&first.reason);
         let mut tries = 1;
         let mut last = first;
-        let is_same =
-            |next: &&FailedRestart| next.sequence == first.sequence && chain(&next.reason) == what;
+        let is_same = |next: &&FailedRestart| {
+            next.sequence == first.sequence && with_causes(&next.reason) == what
+        };
         while let Some(next) = failed.next_if(is_same) {
             tries += 1;
             last = next;
@@ -250,7 +251,7 @@ fn failed_text(failed: &[FailedRestart]) -> String {
 fn troubles_text(troubles: &[HostTrouble]) -> String {
     let text = |trouble: &HostTrouble| {
         let host = trouble.host.to_string_lossy();
-        format!("; {host}: {}", chain(&trouble.reason))
+        format!("; {host}: {}", with_causes(&trouble.reason))
     };
     troubles.iter().map(text).collect()
 }
@@ -271,17 +272,6 @@ fn seen_text(seen: &[String]) -> String {
 
 impl fmt::Display for FailedRestart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "set {}: {}", self.sequence, chain(&self.reason))
+        write!(f, "set {}: {}", self.sequence, with_causes(&self.reason))
     }
-}
-
-/// An error and what caused it, in one line: these stand in a list, whose error has no source.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -195,7 +195,7 @@ impl Attempts<'_> {
         let bundle = Bundle {
             attempt,
             set: Some(set),
-            reason: &super::error::chain(reason),
+            reason: &crate::with_causes(reason),
             timeline: confirmation.timeline(),
             tools: self.tools.as_ref(),
         };

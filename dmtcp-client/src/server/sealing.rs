@@ -3,6 +3,7 @@
 //! What a set is on disk is the [`Sealer`]'s business. Sealing copies, checks and syncs
 //! gigabytes, so it never happens on the server's thread: that one goes on serving meanwhile.
 
+use crate::with_causes;
 use std::{
     error::Error,
     io,
@@ -156,7 +157,7 @@ fn serve(sealer: Box<dyn Sealer>, work: &mpsc::Receiver<SealWork>, key: Key, lin
         let outcome = SealOutcome {
             round: round.round,
             result: match result {
-                Some(result) => result.map_err(|error| chain(error.as_ref())),
+                Some(result) => result.map_err(|error| with_causes(error.as_ref())),
                 None => Err("the sealer panicked".to_owned()),
             },
             took,
@@ -186,16 +187,4 @@ pub(super) struct SealOutcome {
     pub(super) round: u64,
     pub(super) result: Result<SealedSet, String>,
     pub(super) took: Duration,
-}
-
-/// The error and what caused it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,7 @@
 //! What a running coordinator tells the program around it.
 
 use crate::server::ComputationEvent;
-use std::error::Error;
+use crate::with_causes;
 use std::path::Path;
 
 use super::error::StandaloneError;
@@ -30,12 +30,7 @@ impl News<'_> {
                 Some((Importance::Note, text))
             }
             Self::KeyValuesNotWritten(error) => {
-                let mut text = format!("the key-value store is not written: {error}");
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    text = format!("{text}: {cause}");
-                    source = cause.source();
-                }
+                let text = format!("the key-value store is not written: {}", with_causes(error));
                 Some((Importance::Warning, text))
             }
         }

@@ -3,11 +3,11 @@
 use dmtcp_client::coordinator::{DetectError, Error as CoordinatorError};
 use dmtcp_client::image::ImageError;
 use dmtcp_client::set::{PackError, SetError};
+use dmtcp_client::with_causes;
 use dmtcp_proto::{CommandError, ExchangeError, ProbeError};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 /// What went wrong with one of the things that were looked at.
@@ -21,13 +21,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(slug: &'static str, error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            // A string takes everything.
-            let _ = write!(text, ": {cause}");
-            source = cause.source();
-        }
+        let text = with_causes(error);
         Self { slug, text }
     }
 }

@@ -3,7 +3,6 @@
 use super::words::{Asked, Verb};
 use dmtcp_client::Status;
 use serde::Serialize;
-use std::error::Error;
 
 /// What came of it.
 #[derive(Debug)]
@@ -133,9 +132,4 @@ impl<'a> Answer<'a> {
 /// 0: never, or not told.
 fn interval(status: &Status) -> u32 {
     u32::try_from(status.interval.to_wire()).unwrap_or(0)
-}
-
-/// The error and what caused it, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    crate::failure::Problem::new("", error).text
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::output;
 use answer::{Answer, Outcome};
+use dmtcp_client::with_causes;
 use words::{Asked, Verb};
 
 /// Runs it with the arguments behind its name.
@@ -88,9 +89,9 @@ fn ask(asked: &Asked) -> Outcome {
         Error::Command {
             source: CommandError::NotRunning | CommandError::Busy { .. },
             ..
-        } => Outcome::NotRunning(answer::chain(&error)),
-        Error::Connect { .. } => Outcome::NotFound(answer::chain(&error)),
-        error => Outcome::Failed(answer::chain(&error)),
+        } => Outcome::NotRunning(with_causes(&error)),
+        Error::Connect { .. } => Outcome::NotFound(with_causes(&error)),
+        error => Outcome::Failed(with_causes(&error)),
     })
 }
 
@@ -109,9 +110,9 @@ fn running(coordinator: &Coordinator) -> Result<Status, Error> {
 fn coordinator(asked: &Asked) -> Result<Coordinator, String> {
     let host = Some(OsString::from(&asked.host));
     let port = Some(OsString::from(asked.port.to_string()));
-    let addr = find_address(host, port).map_err(|error| answer::chain(&error))?;
+    let addr = find_address(host, port).map_err(|error| with_causes(&error))?;
     let options = DetectOptions::default().timeout(PATIENCE);
-    let coordinator = Coordinator::detect(addr, &options).map_err(|error| answer::chain(&error))?;
+    let coordinator = Coordinator::detect(addr, &options).map_err(|error| with_causes(&error))?;
     Ok(coordinator.timeout(PATIENCE))
 }
 

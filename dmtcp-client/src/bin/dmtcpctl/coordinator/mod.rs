@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use self::log::Log;
 use crate::output;
+use dmtcp_client::with_causes;
 
 /// Runs it with the arguments behind its name, which is the first.
 pub(crate) fn run(words: &[OsString]) -> ExitCode {
@@ -132,13 +133,7 @@ fn complain(text: &str) {
 }
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    io::Error::other(text)
+    io::Error::other(with_causes(&error))
 }
 
 /// Whether this program is called by the name of the one that it replaces.
