@@ -110,11 +110,15 @@ impl CoordinatorCore {
     /// A process of 2.x that is ordered while it is being forked never answers: the order waits
     /// until its child has told who it is, though not for ever.
     fn forks_are_over(&self) -> Instant {
+        // Asked at every turn: only where it counts are all workers looked at.
+        if !self.waits_only_here() {
+            return self.rested;
+        }
         let forking = self
             .roster
             .iter()
             .filter_map(|(_, worker)| worker.forked_at);
-        let last = forking.max().filter(|_| self.waits_only_here());
+        let last = forking.max();
         // Of the forks that begin meanwhile, none is waited for any longer.
         let asked = self.round.as_ref().map(|round| round.progress);
         let since = last.zip(asked).map(|(forked, asked)| forked.min(asked));

@@ -49,13 +49,6 @@ impl VirtualPids {
         self.taken.contains(&base)
     }
 
-    /// Whether the range of `base` overlaps one that is taken.
-    #[cfg(test)]
-    fn is_taken(&self, base: i32) -> bool {
-        let near = base.saturating_sub(STEP - 1)..=base.saturating_add(STEP - 1);
-        self.taken.range(near).next().is_some()
-    }
-
     /// A base whose range overlaps no other; `None` when there is none. To be inserted.
     ///
     /// In turn from 40000 in steps of 1000, and from the start again behind the last.
@@ -93,6 +86,14 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
     use proptest::{collection::vec, prelude::*};
+
+    impl VirtualPids {
+        /// Whether the range of `base` overlaps one that is taken.
+        fn is_taken(&self, base: i32) -> bool {
+            let near = base.saturating_sub(STEP - 1)..=base.saturating_add(STEP - 1);
+            self.taken.range(near).next().is_some()
+        }
+    }
 
     fn filled(count: i32) -> VirtualPids {
         let mut pids = VirtualPids::default();
