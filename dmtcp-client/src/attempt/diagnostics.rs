@@ -18,10 +18,12 @@ use super::{
 };
 use crate::{
     Tools,
+    deadline::Deadline,
     durable::{self, Failed},
     host::HostFingerprint,
-    process::members,
+    process::{Situation, members, tcp_table},
     set::{CheckpointSet, Manifest},
+    with_causes,
 };
 
 /// What is known besides the attempt itself, which must still live.
@@ -127,14 +129,23 @@ fn processes(attempt: &Attempt) -> String {
         Ok(members) => members,
         Err(error) => return format!("{error}\n"),
     };
+    let deadline = Deadline::after(MAX_LOOK);
     let mut text = String::new();
     for member in members.iter().take(MAX_PROCESSES) {
-        let process = PathBuf::from(format!("/proc/{}", member.pid()));
-        line(&mut text, format_args!("== process {}", member.pid()));
-        for file in ["status", "wchan", "syscall", "stack"] {
-            let told = read(&process.join(file));
-            line(&mut text, format_args!("-- {file}\n{}", told.trim_end()));
+        if deadline.has_passed() {
+            line(&mut text, format_args!("and others: no time was left"));
+            break;
         }
+        line(&mut text, format_args!("== process {}", member.pid()));
+        match Situation::of_process(*member, Some(attempt.computation().addr())) {
+            Ok(Some(situation)) => line(&mut text, format_args!("{situation:#}")),
+            // It has ended.
+            Ok(None) => continue,
+            Err(error) => line(&mut text, format_args!("{}", with_causes(&error))),
+        }
+        let process = PathBuf::from(format!("/proc/{}", member.pid()));
+        let status = read(&process.join("status"));
+        line(&mut text, format_args!("-- status\n{}", status.trim_end()));
         line(&mut text, format_args!("-- fd"));
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten();
         for descriptor in descriptors.flatten().take(MAX_DESCRIPTORS) {
@@ -157,8 +168,9 @@ fn processes(attempt: &Attempt) -> String {
 fn sockets(port: u16) -> String {
     let wanted = format!(":{port:04X}");
     let mut text = String::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        for entry in read(Path::new(table)).lines() {
+    for v6 in [false, true] {
+        let table = tcp_table(v6).unwrap_or_else(|error| error.to_string());
+        for entry in table.lines() {
             let mut ends = entry.split_ascii_whitespace().skip(1).take(2);
             if ends.any(|end| end.ends_with(&wanted)) {
                 line(&mut text, format_args!("{}", entry.trim()));
@@ -213,3 +225,5 @@ const KEPT: usize = 8;
 const MAX_FILE: usize = 1 << 20;
 const MAX_PROCESSES: usize = 64;
 const MAX_DESCRIPTORS: usize = 256;
+/// At all processes; one that hangs takes [`Situation::LIMIT`] of it.
+const MAX_LOOK: Duration = Duration::from_secs(10);

@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-use nix::fcntl::OFlag;
+use nix::{fcntl::OFlag, unistd::geteuid};
 
-use super::{Identity, ProcessError, capture, clean_environment};
+use super::{Identity, ProcessError, capture, clean_environment, tcp_table};
 
 /// A process that runs `dmtcp_coordinator` and listens.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Listener {
     /// Its executable, if it is one that this process would run anyway: its user's own or root's,
     /// and not for everybody to write.
     pub(crate) fn executable(&self) -> Option<Executable> {
-        let own = fs::metadata("/proc/self").ok()?.uid();
+        let own = geteuid().as_raw();
         // The very file that runs, also when another one has taken its place since.
         let file = OpenOptions::new()
             .read(true)
@@ -110,15 +110,8 @@ fn listening(addr: SocketAddr) -> io::Result<Vec<PathBuf>> {
     };
     let mut exact = Vec::new();
     let mut any = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = match fs::read_to_string(table) {
-            Ok(text) => text,
-            // Not there on a system without IPv6.
-            Err(error) if table.ends_with('6') && error.kind() == io::ErrorKind::NotFound => {
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+    for v6 in [false, true] {
+        let text = tcp_table(v6)?;
         for (local, inode) in text.lines().filter_map(listener) {
             let socket = PathBuf::from(format!("socket:[{inode}]"));
             if local.port() != addr.port() {

@@ -19,6 +19,7 @@ mod situation;
 mod stat;
 mod stream;
 mod tcp_owner;
+mod tcp_table;
 
 pub(crate) use capture::{capture, capture_both};
 pub use child::Child;
@@ -38,3 +39,4 @@ pub use situation::{
 pub(crate) use stat::is_gone;
 pub use stream::Stream;
 pub(crate) use tcp_owner::TcpOwners;
+pub(crate) use tcp_table::tcp_table;

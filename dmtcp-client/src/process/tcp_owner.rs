@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use super::tcp_table;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// One end of a connection.
@@ -149,21 +150,15 @@ fn read_answer(answer: &[u8]) -> Option<io::Result<Option<TcpOwner>>> {
 }
 
 fn in_table(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<TcpOwner>> {
-    let tables: &[&str] = if local.is_ipv4() {
-        // An IPv6 socket can speak IPv4; it stands in the other table then.
-        &["/proc/net/tcp", "/proc/net/tcp6"]
+    // An IPv6 socket can speak IPv4; it stands in the other table then.
+    let tables: &[bool] = if local.is_ipv4() {
+        &[false, true]
     } else {
-        &["/proc/net/tcp6"]
+        &[true]
     };
-    for &table in tables {
-        let mapped = table.ends_with('6');
-        let wanted = (table_text(local, mapped), table_text(remote, mapped));
-        let text = match fs::read_to_string(table) {
-            Ok(text) => text,
-            // Not there on a system without IPv6.
-            Err(error) if mapped && error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
+    for &v6 in tables {
+        let wanted = (table_text(local, v6), table_text(remote, v6));
+        let text = tcp_table(v6)?;
         let owner = text.lines().find_map(|line| match_line(line, &wanted));
         if owner.is_some() {
             return Ok(owner);

@@ -4,6 +4,7 @@
 //! is left to do once it is complete. Nothing depends on it: an image that was not followed, or
 //! not to its end, is checked when it is sealed.
 
+use super::store::lock;
 use super::writers::FileId;
 use crate::checksum;
 use crate::durable;
@@ -13,7 +14,7 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -140,11 +141,6 @@ impl Watch {
             }
         }
     }
-}
-
-/// What is guarded is whole: nothing in here panics while it holds the lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Between two looks into the directory.
