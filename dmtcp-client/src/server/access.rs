@@ -4,13 +4,13 @@
 //! on this host, which user's it is, as the kernel tells; from another host, its network.
 
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::MetadataExt as _,
     str::FromStr,
     sync::Arc,
 };
 
+use nix::unistd::geteuid;
 use thiserror::Error;
 
 use crate::process::TcpOwners;
@@ -83,74 +83,76 @@ impl Access {
         Self { commands, ..self }
     }
 
-    /// Whether a peer that may connect may also command.
-    pub(super) fn may_command(
-        &self,
-        owners: &TcpOwners,
-        ours: SocketAddr,
-        theirs: SocketAddr,
-    ) -> bool {
-        match self.commands {
-            CommandAccess::Peers => true,
-            CommandAccess::Owner => matches!(
-                Self::default().judge(owners, ours, theirs),
-                Ok(Whose::Known)
-            ),
-            CommandAccess::Nobody => false,
-        }
-    }
-
     /// Whether anybody could come in at this address of this host.
     pub(super) fn lets_in_at(&self, addr: IpAddr) -> bool {
         self.everybody || addr.to_canonical().is_loopback() || !self.networks.is_empty()
     }
 
-    /// Whether this peer may stay; the connection's two ends as this process sees them.
+    /// Whether this peer may stay, and what it may do then; the connection's two ends as this
+    /// process sees them.
     pub(super) fn check(
         &self,
         owners: &TcpOwners,
         ours: SocketAddr,
         theirs: SocketAddr,
-    ) -> Result<(), PeerRefusal> {
-        self.judge(owners, ours, theirs).map(drop)
-    }
-
-    fn judge(
-        &self,
-        owners: &TcpOwners,
-        ours: SocketAddr,
-        theirs: SocketAddr,
-    ) -> Result<Whose, PeerRefusal> {
+    ) -> Result<Rights, PeerRefusal> {
         let ip = theirs.ip().to_canonical();
-        if self.everybody || self.networks.iter().any(|network| network.holds(ip)) {
-            return Ok(Whose::Known);
-        }
-        // A host that speaks to itself does so from the address that it speaks to.
-        if !ip.is_loopback() && ip != ours.ip().to_canonical() {
-            return Err(PeerRefusal::OtherHost);
-        }
-        if self.other_users {
-            return Ok(Whose::Known);
-        }
-        let owner = owners
-            .find(theirs, ours)
-            .map_err(|error| PeerRefusal::Unknown(Arc::new(error)))?;
-        match owner {
-            Some(owner) if owner.uid != 0 && owner.uid != own_uid() => {
-                Err(PeerRefusal::OtherUser { uid: owner.uid })
+        let is_named = self.everybody
+            || self.networks.iter().any(|network| network.holds(ip))
+            || (self.other_users && is_of_this_host(ours, theirs));
+        // The kernel is asked only where it matters.
+        let whose = match !is_named || self.commands == CommandAccess::Owner {
+            true => whose(owners, ours, theirs).map(Some),
+            false => Ok(None),
+        };
+        let whose = match whose {
+            Err(refusal) if !is_named => return Err(refusal),
+            other => other.unwrap_or(None),
+        };
+        Ok(match (self.commands, whose) {
+            (CommandAccess::Peers, _) | (CommandAccess::Owner, Some(Whose::Owner)) => {
+                Rights::Command
             }
-            Some(owner) if owner.inode != 0 => Ok(Whose::Known),
-            // What is left of a closed socket is nobody's.
-            _ => Ok(Whose::Gone),
-        }
+            (CommandAccess::Owner | CommandAccess::Nobody, _) => Rights::Ask,
+        })
     }
 }
 
-/// Whether it is known whose a peer is that may stay.
+/// What a peer that may stay may do as a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rights {
+    Command,
+    Ask,
+}
+
+/// A peer of this host that is not another user's.
 enum Whose {
-    Known,
+    Owner,
     /// It hung up before it could be looked at.
     Gone,
+}
+
+fn whose(owners: &TcpOwners, ours: SocketAddr, theirs: SocketAddr) -> Result<Whose, PeerRefusal> {
+    if !is_of_this_host(ours, theirs) {
+        return Err(PeerRefusal::OtherHost);
+    }
+    let owner = owners
+        .find(theirs, ours)
+        .map_err(|error| PeerRefusal::Unknown(Arc::new(error)))?;
+    match owner {
+        Some(owner) if owner.uid != 0 && owner.uid != geteuid().as_raw() => {
+            Err(PeerRefusal::OtherUser { uid: owner.uid })
+        }
+        Some(owner) if owner.inode != 0 => Ok(Whose::Owner),
+        // What is left of a closed socket is nobody's.
+        _ => Ok(Whose::Gone),
+    }
+}
+
+/// A host that speaks to itself does so from the address that it speaks to.
+fn is_of_this_host(ours: SocketAddr, theirs: SocketAddr) -> bool {
+    let ip = theirs.ip().to_canonical();
+    ip.is_loopback() || ip == ours.ip().to_canonical()
 }
 
 /// Why a peer was cut off before anything of it was read.
@@ -221,11 +223,6 @@ impl FromStr for Network {
 #[error("{text:?} is not a network: write it as 10.1.0.0/16 or fd00::/8")]
 pub struct ParseNetworkError {
     text: String,
-}
-
-fn own_uid() -> u32 {
-    // Root if it cannot be seen, which is let in anyway.
-    fs::metadata("/proc/self").map_or(0, |own| own.uid())
 }
 
 #[cfg(test)]

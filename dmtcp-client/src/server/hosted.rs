@@ -15,6 +15,7 @@ use mio::Token;
 
 use super::{
     Access, ComputationEvent,
+    access::Rights,
     connection::{Connection, Read},
     events::Subscribers,
     listener::{Accepted, Listener},
@@ -350,10 +351,10 @@ impl Hosted {
         let (ours, theirs) = connection.ends();
         self.driver.tally.peers.accepted += 1;
         match self.access.check(io.owners(), ours, theirs) {
-            Ok(()) => {
+            Ok(rights) => {
                 self.driver.connections.insert(conn, connection);
                 self.feed(io, Input::Opened { conn, peer });
-                if !self.access.may_command(io.owners(), ours, theirs) {
+                if rights == Rights::Ask {
                     self.feed(io, Input::Restrict { conn });
                 }
             }
