@@ -1,6 +1,6 @@
 //! One socket: what was read, what waits to be written, and how it ends.
 //!
-//! Knows nothing of messages. Stock workers write header and payload apart with Nagle's
+//! Knows nothing of messages. Its options are those of the [listener](super::listener). Stock workers write header and payload apart with Nagle's
 //! algorithm on, so a header that is not acknowledged at once costs them 40 ms; and a socket
 //! that is closed with unread bytes in it takes back what was last sent. Both are seen to here.
 
@@ -8,13 +8,12 @@ use std::{
     collections::VecDeque,
     io::{self, IoSlice, Read as _},
     net::SocketAddr,
-    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes};
 use mio::{Interest, Registry, Token, net::TcpStream};
 use nix::libc::MSG_NOSIGNAL;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -28,6 +27,8 @@ pub(super) struct Connection {
     state: State,
     /// Its host stopped answering.
     vanished: bool,
+    /// It is watched among those that stay.
+    stays: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,20 +67,15 @@ impl Connection {
     /// When the socket was closed in the meantime or cannot be watched.
     pub(super) fn new(
         mut stream: TcpStream,
-        peer: SocketAddr,
-        registry: &Registry,
+        (listens, peer): (SocketAddr, SocketAddr),
+        door: &Registry,
         token: Token,
-        silence_limit: Duration,
     ) -> io::Result<Self> {
-        let local = stream.local_addr()?;
-        let socket = SockRef::from(&stream);
-        socket.set_tcp_nodelay(true)?;
-        let limit = silence_limit.clamp(LEAST_SILENCE, LONGEST_SILENCE);
-        socket.set_tcp_keepalive(&keepalive(limit))?;
-        // While something is not acknowledged nothing is probed, and the system sends it again for
-        // a quarter of an hour.
-        socket.set_tcp_user_timeout(Some(limit))?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let local = match listens.ip().is_unspecified() {
+            true => stream.local_addr()?,
+            false => listens,
+        };
+        door.register(&mut stream, token, INTERESTS)?;
         Ok(Self {
             stream,
             peer,
@@ -89,7 +85,28 @@ impl Connection {
             sent: false,
             state: State::Open,
             vanished: false,
+            stays: false,
         })
+    }
+
+    /// From now on it is watched among those that stay.
+    ///
+    /// # Errors
+    /// When the system does not watch it any more.
+    pub(super) fn stay(
+        &mut self,
+        door: &Registry,
+        staying: &Registry,
+        token: Token,
+    ) -> io::Result<()> {
+        door.deregister(&mut self.stream)?;
+        self.stays = true;
+        // What it has to say already is told anew.
+        staying.register(&mut self.stream, token, INTERESTS)
+    }
+
+    pub(super) fn stays(&self) -> bool {
+        self.stays
     }
 
     /// Addresses of our end and of the peer's.
@@ -194,7 +211,8 @@ impl Connection {
         self.sent
     }
 
-    pub(super) fn drop_from(mut self, registry: &Registry) {
+    pub(super) fn drop_from(mut self, door: &Registry, staying: &Registry) {
+        let registry = if self.stays { staying } else { door };
         // Closing the socket ends the watch as well, unless a child process has inherited it.
         let _ = registry.deregister(&mut self.stream);
     }
@@ -226,15 +244,4 @@ impl Connection {
     }
 }
 
-/// A peer whose host has vanished is noticed within this time, also if nothing is sent to it.
-fn keepalive(limit: Duration) -> TcpKeepalive {
-    TcpKeepalive::new()
-        .with_time(limit / 2)
-        .with_interval((limit / 8).max(Duration::from_secs(1)))
-        .with_retries(4)
-}
-
-/// The system counts in whole seconds.
-const LEAST_SILENCE: Duration = Duration::from_secs(4);
-/// The most that the system takes for the pause between two probes is some hours.
-const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);
+const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE);

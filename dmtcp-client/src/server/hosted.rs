@@ -11,7 +11,7 @@ use dmtcp_proto::{
     Command, ConnId, CoordinatorConfig, CoordinatorCore, Input, Instant, KeyValues, RequestId,
     Standing, Survivors, WorkerInfo,
 };
-use mio::Token;
+use mio::{Token, event::Event};
 
 use super::{
     Access, ComputationEvent,
@@ -74,26 +74,26 @@ pub(super) struct Hosted {
     listener: Option<Listener>,
     access: Access,
     sealer_at_work: bool,
-    silence_limit: Duration,
     /// Of those who wait for the end.
     lifelines: Vec<Lifeline>,
     left: Left,
     /// What the loop has noted as the next timeout; the loop's own.
     pub(super) timer: Option<Instant>,
+    /// The loop comes back to what was not sent yet; the loop's own.
+    pub(super) is_sending: bool,
 }
 
 impl Hosted {
     pub(super) fn new(setup: Setup, io: &mut Io) -> std::io::Result<Self> {
         let addr = setup.listener.local_addr()?;
         let token = io.claim(setup.key);
-        let listener = Listener::new(setup.listener, io.registry(), token)
+        let listener = Listener::new(setup.listener, io.door(), token, setup.silence_limit)
             .inspect_err(|_| io.release(token))?;
         Ok(Self {
             key: setup.key,
             addr,
             core: CoordinatorCore::new(setup.coordinator, io.now()),
             sealer_at_work: setup.sealing.is_some(),
-            silence_limit: setup.silence_limit,
             driver: Driver::new(
                 setup.subscribers,
                 Processes::on(setup.host),
@@ -106,6 +106,7 @@ impl Hosted {
             lifelines: Vec::new(),
             left: setup.left,
             timer: None,
+            is_sending: false,
         })
     }
 
@@ -115,7 +116,7 @@ impl Hosted {
     /// could does not mean that nothing more comes.
     pub(super) fn ready(&mut self, io: &mut Io, buffer: &mut [u8], token: Token, ready: Ready) {
         if self.listener.as_ref().map(Listener::token) == Some(token) {
-            return self.accept(io);
+            return self.accept(io, buffer);
         }
         let conn = conn_of(token);
         if ready.write {
@@ -197,11 +198,11 @@ impl Hosted {
     }
 
     /// A time came that [`next_timeout`](Self::next_timeout) told.
-    pub(super) fn timeout(&mut self, io: &mut Io) {
+    pub(super) fn timeout(&mut self, io: &mut Io, buffer: &mut [u8]) {
         self.driver.expire(io);
         let retry = self.listener.as_ref().and_then(Listener::retry_at);
         if retry.is_some_and(|at| at <= io.now()) {
-            self.accept(io);
+            self.accept(io, buffer);
         }
         self.feed(io, Input::Timeout);
     }
@@ -212,12 +213,18 @@ impl Hosted {
         all.into_iter().flatten().min()
     }
 
-    /// Ends a turn: sends what is to be sent, and tells the core what became of it.
-    pub(super) fn settle(&mut self, io: &mut Io) {
+    /// Sends some of what [`settle`](Self::settle) has left.
+    pub(super) fn send_some(&mut self, io: &mut Io) {
+        self.driver.send_some(io);
+    }
+
+    /// Ends a turn: sends what is to be sent, and tells the core what became of it. Says whether
+    /// there is more to be sent, in another turn.
+    pub(super) fn settle(&mut self, io: &mut Io) -> bool {
         loop {
-            self.driver.flush(io);
+            let all_sent = self.driver.flush(io);
             // Behind their orders, which are not to wait for it.
-            if self.driver.recorder.wants_roster() {
+            if all_sent && self.driver.recorder.wants_roster() {
                 self.driver.recorder.roster(self.core.workers());
             }
             if self.driver.take_stop() {
@@ -226,7 +233,7 @@ impl Hosted {
             }
             match self.driver.next_input() {
                 Some(input) => self.feed(io, input),
-                None => return,
+                None => return !all_sent,
             }
         }
     }
@@ -237,7 +244,7 @@ impl Hosted {
             return;
         };
         io.release(listener.token());
-        listener.drop_from(io.registry());
+        listener.drop_from(io.door());
         // Its thread finishes the round it is at.
         self.driver.sealing = None;
         let mut all: Vec<ConnId> = self.driver.connections.keys().copied().collect();
@@ -282,10 +289,13 @@ impl Hosted {
             };
             match connection.read(buffer) {
                 Read::Bytes(len) => {
-                    let closing = connection.is_closing();
+                    let (closing, stayed) = (connection.is_closing(), connection.stays());
                     let got = buffer.get(..len).unwrap_or_default();
                     if !closing {
                         self.feed(io, Input::Received { conn, bytes: got });
+                    }
+                    if !stayed && self.core.stays(conn) {
+                        self.driver.stay(io, conn);
                     }
                     // The socket is empty, and news of anything later comes by itself.
                     if len < buffer.len() && !to_the_end {
@@ -304,12 +314,13 @@ impl Hosted {
     fn acknowledge(&self, conn: ConnId) {
         let connection = self.driver.connections.get(&conn);
         // An answer that waits to be sent acknowledges by itself.
-        if let Some(connection) = connection.filter(|connection| connection.is_flushed()) {
+        let connection = connection.filter(|connection| connection.is_flushed());
+        if let Some(connection) = connection.filter(|_| self.core.may_hold_back(conn)) {
             connection.acknowledge();
         }
     }
 
-    fn accept(&mut self, io: &mut Io) {
+    fn accept(&mut self, io: &mut Io, buffer: &mut [u8]) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(listener) = &mut self.listener else {
                 return;
@@ -323,8 +334,14 @@ impl Hosted {
                 Accepted::Peer(stream, peer) => {
                     let token = io.claim(self.key);
                     let conn = conn_of(token);
-                    match Connection::new(stream, peer, io.registry(), token, self.silence_limit) {
-                        Ok(connection) => self.admit(io, conn, peer, connection),
+                    match Connection::new(stream, (self.addr, peer), io.door(), token) {
+                        Ok(connection) => {
+                            self.admit(io, conn, peer, connection);
+                            // A tool has sent what it asks by now, and is answered before others
+                            // are accepted.
+                            self.read(io, buffer, conn, false);
+                            self.driver.flush(io);
+                        }
                         // It went away again.
                         Err(_) => io.release(token_of(conn)),
                     }
@@ -376,6 +393,14 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    pub(super) fn of(event: &Event) -> Self {
+        Self {
+            read: event.is_readable() || event.is_read_closed() || event.is_error(),
+            write: event.is_writable(),
+            to_the_end: event.is_read_closed() || event.is_error(),
+        }
+    }
+
     /// Left over from an earlier turn.
     pub(super) const AGAIN: Self = Self {
         read: true,

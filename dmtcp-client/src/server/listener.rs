@@ -7,7 +7,7 @@ use mio::{
     Interest, Registry, Token,
     net::{TcpListener, TcpStream},
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// A listening socket of the system, before a server watches it.
 ///
@@ -42,11 +42,20 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
+    /// The system gives every peer's socket the options of this one: that costs nothing for each.
     pub(super) fn new(
         socket: std::net::TcpListener,
         registry: &Registry,
         token: Token,
+        silence_limit: Duration,
     ) -> io::Result<Self> {
+        let limit = silence_limit.clamp(LEAST_SILENCE, LONGEST_SILENCE);
+        let options = SockRef::from(&socket);
+        options.set_tcp_nodelay(true)?;
+        options.set_tcp_keepalive(&keepalive(limit))?;
+        // While something is not acknowledged nothing is probed, and the system sends it again for
+        // a quarter of an hour.
+        options.set_tcp_user_timeout(Some(limit))?;
         let mut socket = TcpListener::from_std(socket);
         registry.register(&mut socket, token, Interest::READABLE)?;
         Ok(Self {
@@ -92,4 +101,48 @@ impl Listener {
     }
 }
 
+/// A peer whose host has vanished is noticed within this time, also if nothing is sent to it.
+fn keepalive(limit: Duration) -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(limit / 2)
+        .with_interval((limit / 8).max(Duration::from_secs(1)))
+        .with_retries(4)
+}
+
+/// The system counts in whole seconds.
+const LEAST_SILENCE: Duration = Duration::from_secs(4);
+/// The most that the system takes for the pause between two probes is some hours.
+const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream as Client};
+
+    /// That accepted sockets have them is a habit of Linux, not of TCP.
+    #[test]
+    fn peers_have_the_options_of_the_listener() {
+        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let addr = socket.local_addr().unwrap();
+        let poll = mio::Poll::new().unwrap();
+        let limit = Duration::from_secs(40);
+        let _listener = Listener::new(
+            socket.try_clone().unwrap(),
+            poll.registry(),
+            Token(1),
+            limit,
+        )
+        .unwrap();
+        let _client = Client::connect(addr).unwrap();
+        socket.set_nonblocking(false).unwrap();
+        let (peer, _) = socket.accept().unwrap();
+        let peer = SockRef::from(&peer);
+        assert!(peer.tcp_nodelay().unwrap());
+        assert!(peer.keepalive().unwrap());
+        assert_eq!(peer.tcp_keepalive_time().unwrap(), limit / 2);
+        assert_eq!(peer.tcp_keepalive_interval().unwrap(), limit / 8);
+        assert_eq!(peer.tcp_keepalive_retries().unwrap(), 4);
+        assert_eq!(peer.tcp_user_timeout().unwrap(), Some(limit));
+    }
+}

@@ -37,8 +37,10 @@ pub(super) struct Driver {
     pub(super) tally: Tally,
     callers: HashMap<RequestId, Caller>,
     rounds: RoundLog,
-    /// Connections with something new to send, in the order in which they got it.
-    unsent: Vec<ConnId>,
+    /// Connections with something new to send, in the order in which they got it: those that stay,
+    unsent: VecDeque<ConnId>,
+    /// and those that have asked something, which do not wait behind a crowd of workers.
+    unanswered: Vec<ConnId>,
     /// When to give up on those that are being closed; in order, since all have the same time.
     closing: VecDeque<(Instant, ConnId)>,
     /// Answers of this batch: they are given when its events are known.
@@ -76,7 +78,8 @@ impl Driver {
             tally: Tally::default(),
             callers: HashMap::new(),
             rounds: RoundLog::default(),
-            unsent: Vec::new(),
+            unsent: VecDeque::new(),
+            unanswered: Vec::new(),
             closing: VecDeque::new(),
             replies: Vec::new(),
             inputs: VecDeque::new(),
@@ -91,7 +94,10 @@ impl Driver {
                 self.relieve(io, conn);
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     connection.push(bytes);
-                    self.unsent.push(conn);
+                    match connection.stays() {
+                        true => self.unsent.push_back(conn),
+                        false => self.unanswered.push(conn),
+                    }
                 }
             }
             Output::Close { conn } => self.close(io, conn),
@@ -139,10 +145,32 @@ impl Driver {
         }
     }
 
-    /// Sends what waits to be sent.
-    pub(super) fn flush(&mut self, io: &mut Io) {
-        for conn in std::mem::take(&mut self.unsent) {
+    /// Sends what waits to be sent, but what goes to a crowd of workers; says whether that was all.
+    pub(super) fn flush(&mut self, io: &mut Io) -> bool {
+        for conn in std::mem::take(&mut self.unanswered) {
             self.flush_one(io, conn);
+        }
+        if self.unsent.len() <= CROWD {
+            self.send_some(io);
+        }
+        self.unsent.is_empty()
+    }
+
+    /// Sends what waits for some of those that stay.
+    pub(super) fn send_some(&mut self, io: &mut Io) {
+        let some = CROWD.min(self.unsent.len());
+        for conn in self.unsent.drain(..some).collect::<Vec<_>>() {
+            self.flush_one(io, conn);
+        }
+    }
+
+    /// The peer is a worker now.
+    pub(super) fn stay(&mut self, io: &mut Io, conn: ConnId) {
+        let connection = self.connections.get_mut(&conn);
+        let moved =
+            connection.map(|connection| connection.stay(io.door(), io.staying(), token_of(conn)));
+        if matches!(moved, Some(Err(_))) {
+            self.lost(io, conn);
         }
     }
 
@@ -187,7 +215,7 @@ impl Driver {
     pub(super) fn close(&mut self, io: &Io, conn: ConnId) {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.start_closing();
-            self.unsent.push(conn);
+            self.unsent.push_back(conn);
             self.closing.push_back((io.now() + CLOSE_LIMIT, conn));
         }
     }
@@ -320,7 +348,7 @@ impl Driver {
     fn remove(&mut self, io: &mut Io, conn: ConnId) -> Option<bool> {
         let connection = self.connections.remove(&conn)?;
         let closing = connection.is_closing();
-        connection.drop_from(io.registry());
+        connection.drop_from(io.door(), io.staying());
         io.release(token_of(conn));
         Some(closing)
     }
@@ -332,5 +360,8 @@ impl Drop for Driver {
     }
 }
 
+/// What is sent to more than so many workers is sent in several turns: each takes about half a
+/// millisecond.
+const CROWD: usize = 64;
 /// What was sent last has this long to reach a peer before its socket is closed anyway.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);

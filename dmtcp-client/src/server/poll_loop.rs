@@ -2,13 +2,15 @@
 //! turn. It never blocks anywhere else.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
+    os::fd::AsRawFd as _,
     sync::mpsc,
+    time::Duration,
 };
 
 use dmtcp_proto::{ConnId, Instant};
-use mio::{Events, Poll, Registry, Token};
+use mio::{Events, Poll, Registry, Token, unix::SourceFd};
 
 use super::{
     ServerError,
@@ -20,6 +22,7 @@ use crate::process::TcpOwners;
 
 /// The token of the waker; sockets get higher ones.
 pub(super) const WAKER: Token = Token(0);
+const DOOR: Token = Token(1);
 
 /// The connection behind a token: they share their numbers.
 pub(super) fn conn_of(token: Token) -> ConnId {
@@ -34,7 +37,8 @@ pub(super) fn token_of(conn: ConnId) -> Token {
 /// What all computations share on the server's thread.
 #[derive(Debug)]
 pub(super) struct Io {
-    registry: Registry,
+    staying: Registry,
+    door: Registry,
     clock: Clock,
     owners: HashMap<Token, Key>,
     last_token: usize,
@@ -48,8 +52,15 @@ impl Io {
         &self.socket_owners
     }
 
-    pub(super) fn registry(&self) -> &Registry {
-        &self.registry
+    /// Where those are watched that stay: workers.
+    pub(super) fn staying(&self) -> &Registry {
+        &self.staying
+    }
+
+    /// Where listeners are watched and everybody who has not become a worker. What happens there is
+    /// served first, so that no tool waits for a crowd of workers.
+    pub(super) fn door(&self) -> &Registry {
+        &self.door
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -82,6 +93,12 @@ impl Io {
 #[derive(Debug)]
 pub(super) struct PollLoop {
     poll: Poll,
+    door: Poll,
+    door_events: Events,
+    /// There was more than fitted.
+    more_at_door: bool,
+    /// Computations that have not sent all.
+    sending: VecDeque<Key>,
     io: Io,
     tasks: mpsc::Receiver<Task>,
     computations: HashMap<Key, Hosted>,
@@ -94,16 +111,28 @@ pub(super) struct PollLoop {
 
 impl PollLoop {
     pub(super) fn new(poll: Poll, tasks: mpsc::Receiver<Task>) -> io::Result<Self> {
+        let door = Poll::new()?;
+        let registry = poll.registry();
+        registry.register(
+            &mut SourceFd(&door.as_raw_fd()),
+            DOOR,
+            mio::Interest::READABLE,
+        )?;
         Ok(Self {
             io: Io {
-                registry: poll.registry().try_clone()?,
+                staying: registry.try_clone()?,
+                door: door.registry().try_clone()?,
                 clock: Clock::start(),
                 owners: HashMap::new(),
-                last_token: WAKER.0,
+                last_token: DOOR.0,
                 again: BTreeSet::new(),
                 socket_owners: TcpOwners::open(),
             },
             poll,
+            door,
+            door_events: Events::with_capacity(64),
+            more_at_door: false,
+            sending: VecDeque::new(),
             tasks,
             computations: HashMap::new(),
             timers: BTreeSet::new(),
@@ -125,30 +154,61 @@ impl PollLoop {
                 // The event queue itself is broken; nothing can be served any more.
                 return;
             }
-            while let Ok(task) = self.tasks.try_recv() {
-                self.carry_out(task);
-            }
+            self.serve_first();
             let earlier = std::mem::take(&mut self.io.again);
-            for event in &events {
-                let ready = Ready {
-                    read: event.is_readable() || event.is_read_closed() || event.is_error(),
-                    write: event.is_writable(),
-                    to_the_end: event.is_read_closed() || event.is_error(),
-                };
-                self.ready(event.token(), ready);
+            for (number, event) in events.iter().enumerate() {
+                if number % READY_PER_LOOK == READY_PER_LOOK - 1 {
+                    self.serve_first();
+                }
+                self.ready(event.token(), Ready::of(event));
             }
             for token in earlier {
                 self.ready(token, Ready::AGAIN);
+                self.serve_first();
+            }
+            while let Some(key) = self.sending.pop_front() {
+                if let Some(hosted) = self.computations.get_mut(&key) {
+                    hosted.is_sending = false;
+                }
+                self.turn(key, |hosted, io, _| hosted.send_some(io));
+                self.serve_first();
             }
             self.time_out();
             self.ended |= self.ending.is_some() && self.computations.is_empty();
         }
     }
 
+    /// What this program asks, and what happens at the doors: neither waits for the workers.
+    fn serve_first(&mut self) {
+        while let Ok(task) = self.tasks.try_recv() {
+            self.carry_out(task);
+        }
+        match self.door.poll(&mut self.door_events, Some(NO_TIME)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.more_at_door = true;
+                return;
+            }
+            // As in `run`.
+            Err(_) => {
+                self.ended = true;
+                return;
+            }
+        }
+        let events = self.door_events.iter();
+        let events: Vec<_> = events
+            .map(|event| (event.token(), Ready::of(event)))
+            .collect();
+        self.more_at_door = events.len() == self.door_events.capacity();
+        for (token, ready) in events {
+            self.ready(token, ready);
+        }
+    }
+
     /// How long nothing needs to be looked at.
-    fn patience(&self) -> Option<std::time::Duration> {
-        if !self.io.again.is_empty() {
-            return Some(std::time::Duration::ZERO);
+    fn patience(&self) -> Option<Duration> {
+        if self.more_at_door || !self.io.again.is_empty() {
+            return Some(NO_TIME);
         }
         self.timers.first().map(|&(at, _)| at - self.io.now())
     }
@@ -253,7 +313,7 @@ impl PollLoop {
             if let Some(hosted) = self.computations.get_mut(&key) {
                 hosted.timer = None;
             }
-            self.turn(key, |hosted, io, _| hosted.timeout(io));
+            self.turn(key, |hosted, io, buffer| hosted.timeout(io, buffer));
         }
     }
 
@@ -263,7 +323,10 @@ impl PollLoop {
             return;
         };
         work(hosted, &mut self.io, &mut self.buffer);
-        hosted.settle(&mut self.io);
+        if hosted.settle(&mut self.io) && !hosted.is_sending {
+            hosted.is_sending = true;
+            self.sending.push_back(key);
+        }
         let next = hosted.next_timeout();
         if next != hosted.timer {
             if let Some(at) = std::mem::replace(&mut hosted.timer, next) {
@@ -281,3 +344,7 @@ impl PollLoop {
         }
     }
 }
+
+const NO_TIME: Duration = Duration::ZERO;
+/// So many workers are served before it is looked at the doors again: about half a millisecond.
+const READY_PER_LOOK: usize = 64;

@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     net::TcpStream,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use dmtcp_proto::{
 
 use crate::{
     LONG, events_until, for_each_dialect, open,
-    peer::{Peer, Worker, ask},
+    peer::{Peer, Worker, ask, take_part},
 };
 
 /// Keeps so many bytes, or reads them back: in the key-value store or, before 3.0.0, in the name
@@ -182,11 +183,18 @@ fn headers_are_acknowledged_at_once() {
 fn many_peers_at_once_are_all_served() {
     for_each_dialect(|dialect| {
         let (_server, computation) = open(ComputationConfig::default());
-        let workers: Vec<Worker> = (0..200)
+        let mut workers: Vec<Worker> = (0..200)
             .map(|_| Worker::join(computation.addr(), dialect))
             .collect();
         let status = computation.wait_until_running(Some(200), LONG).unwrap();
         assert_eq!(status.peers, 200);
+        // What goes to all of them is sent in several turns.
+        thread::scope(|scope| {
+            let checkpoint = scope.spawn(|| computation.checkpoint(LONG));
+            take_part(&mut workers);
+            let sealed = checkpoint.join().unwrap().unwrap();
+            assert_eq!(sealed.images.len(), 200);
+        });
         drop(workers);
         let events = computation.events();
         while computation.status().unwrap().peers > 0 {

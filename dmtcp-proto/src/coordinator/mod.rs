@@ -13,6 +13,7 @@ mod barrier;
 mod commands;
 mod config;
 mod event;
+mod hints;
 mod interface;
 mod key_values;
 mod lockstep;
