@@ -39,6 +39,9 @@ pub struct StandaloneConfig {
     pub timeout: Option<Duration>,
     /// It ends after this time without processes. Default: 8 hours.
     pub stale_timeout: Option<Duration>,
+    /// How long processes run undisturbed behind a checkpoint or restart
+    /// ([`CoordinatorConfig::settle_time`]). Default: 200 ms.
+    pub settle_time: Duration,
     /// Directory of the restart script. Default: the working directory.
     pub script_dir: PathBuf,
     /// The `dmtcp_restart` that the script starts. Default: the one in its `PATH`.
@@ -64,6 +67,7 @@ impl Default for StandaloneConfig {
             exit_on_last: false,
             timeout: None,
             stale_timeout: Some(Duration::from_secs(8 * 3600)),
+            settle_time: CoordinatorConfig::default().settle_time,
             script_dir: PathBuf::from("."),
             restart_command: OsString::from("dmtcp_restart"),
             port_file: None,
@@ -149,7 +153,9 @@ impl Standalone {
         let interval = config.interval;
         let told = Arc::new(Mutex::new(Told { port: 0, interval }));
         let sealer = ScriptSealer::told_later(&config.script_dir, &config.restart_command, &told);
-        let mut core = CoordinatorConfig::default().interval(interval);
+        let mut core = CoordinatorConfig::default()
+            .interval(interval)
+            .settle_time(config.settle_time);
         core.kill_after_checkpoint = config.kill_after_checkpoint;
         core.assumed = config.assumed;
         let opening = ComputationConfig::default()

@@ -30,6 +30,7 @@ pub(super) struct Arguments {
     pub(super) kill_after_checkpoint: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) stale_timeout: Option<Duration>,
+    pub(super) settle_time: Option<Duration>,
     pub(super) daemon: bool,
     pub(super) interval: Interval,
     pub(super) log_file: Option<PathBuf>,
@@ -64,6 +65,7 @@ pub(super) fn read(
         kill_after_checkpoint: false,
         timeout: None,
         stale_timeout: Some(DEFAULT_STALE),
+        settle_time: None,
         daemon: false,
         interval: match set("DMTCP_CHECKPOINT_INTERVAL") {
             Some(seconds) => interval(&seconds)?,
@@ -106,6 +108,7 @@ pub(super) fn read(
             "--kill-after-ckpt" | "--exit-after-ckpt" => arguments.kill_after_checkpoint = true,
             "--timeout" => arguments.timeout = Some(seconds(value()?)?),
             "--stale-timeout" => arguments.stale_timeout = stale(value()?)?,
+            "--settle-time" => arguments.settle_time = Some(milliseconds(value()?)?),
             "--daemon" => arguments.daemon = true,
             "-i" | "--interval" => arguments.interval = interval(value()?)?,
             "--coord-logfile" => arguments.log_file = Some(value()?.into()),
@@ -192,6 +195,13 @@ fn seconds(word: &OsStr) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+fn milliseconds(word: &OsStr) -> Result<Duration, String> {
+    let text = word.to_string_lossy();
+    let number: Result<u32, _> = text.parse();
+    let number = number.map_err(|_| format!("{text} is not a number of milliseconds"))?;
+    Ok(Duration::from_millis(number.into()))
+}
+
 /// `None`: no level, and nothing follows from it.
 fn log_level(word: &OsStr) -> Option<Option<Importance>> {
     match word.to_string_lossy().to_ascii_lowercase().as_str() {
@@ -236,6 +246,9 @@ A coordinator for DMTCP's programs of any release from 2.4 on.
       --timeout SECONDS    end after this time, with exit code 1, whoever runs
       --stale-timeout S    end after S seconds without processes, with exit code 1
                            (default: 8 hours; -1: never)
+      --settle-time MS     let processes run undisturbed for so long behind a checkpoint or restart;
+                           an order that comes sooner waits (default: 200; with less, DMTCP's own
+                           processes abort or hang now and then)
       --daemon             go on in the background
   -i, --interval SECONDS   checkpoint by itself (default: DMTCP_CHECKPOINT_INTERVAL, then 0: never)
       --coord-logfile FILE log of a coordinator in the background (DMTCP_COORD_LOG_FILENAME)
@@ -302,16 +315,17 @@ mod tests {
     fn times() {
         let ran = run(&["--timeout", "3", "--stale-timeout", "-1", "-i7"], &[]).unwrap();
         assert_eq!(
-            (ran.timeout, ran.stale_timeout),
-            (Some(Duration::from_secs(3)), None)
+            (ran.timeout, ran.stale_timeout, ran.settle_time),
+            (Some(Duration::from_secs(3)), None, None)
         );
         assert_eq!(ran.interval, Interval::Every(Duration::from_secs(7)));
         let ran = run(
-            &["--stale-timeout", "0"],
+            &["--stale-timeout", "0", "--settle-time", "0"],
             &[("DMTCP_CHECKPOINT_INTERVAL", "9")],
         )
         .unwrap();
         assert_eq!(ran.stale_timeout, Some(DEFAULT_STALE));
+        assert_eq!(ran.settle_time, Some(Duration::ZERO));
         assert_eq!(ran.interval, Interval::Every(Duration::from_secs(9)));
     }
 

@@ -94,6 +94,9 @@ fn config(arguments: &Arguments, listener: Option<TcpListener>) -> StandaloneCon
     config.exit_on_last = arguments.exit_on_last;
     config.timeout = arguments.timeout;
     config.stale_timeout = arguments.stale_timeout;
+    if let Some(time) = arguments.settle_time {
+        config.settle_time = time;
+    }
     config.script_dir.clone_from(&arguments.script_dir);
     if let Some(folder) = installation() {
         // Whoever starts a coordinator from among them uses them, too.
