@@ -38,6 +38,7 @@ mod id_json;
 mod identity;
 pub mod image;
 mod invocation;
+pub mod job;
 mod launch;
 pub mod native;
 mod os_text;
