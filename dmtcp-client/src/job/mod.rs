@@ -5,6 +5,7 @@
 //! its state directory.
 
 mod outcome;
+pub mod pace;
 mod record;
 mod state_file;
 
