@@ -4,35 +4,37 @@ use std::{collections::VecDeque, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// What one complete checkpoint took.
+/// How long one complete checkpoint took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CheckpointTime {
-    pause_ms: u64,
-    total_ms: u64,
+    /// From the request until the processes ran again, in milliseconds: what it costs the program.
+    pub paused_ms: u64,
+    /// From the request until the set was sealed, in milliseconds: what it takes before a deadline.
+    pub sealed_ms: u64,
 }
 
 impl CheckpointTime {
-    /// `pause`: how long the processes stood still. `total`: from the request until the set was on
-    /// disk; at least `pause`. Both are kept in milliseconds.
+    /// One of these times; `sealed` is at least `paused`.
     #[must_use]
-    pub fn new(pause: Duration, total: Duration) -> Self {
+    pub fn new(paused: Duration, sealed: Duration) -> Self {
         Self {
-            pause_ms: millis(pause),
-            total_ms: millis(total.max(pause)),
+            paused_ms: millis(paused),
+            sealed_ms: millis(sealed.max(paused)),
         }
     }
 
-    /// How long the processes stood still.
+    /// What it cost the program.
     #[must_use]
-    pub fn pause(self) -> Duration {
-        Duration::from_millis(self.pause_ms)
+    pub fn paused(self) -> Duration {
+        Duration::from_millis(self.paused_ms)
     }
 
-    /// From the request until the set was on disk.
+    /// What it took altogether; never less than [`paused`](Self::paused).
     #[must_use]
-    pub fn total(self) -> Duration {
+    pub fn sealed(self) -> Duration {
         // A record may come from a file.
-        Duration::from_millis(self.total_ms.max(self.pause_ms))
+        Duration::from_millis(self.sealed_ms.max(self.paused_ms))
     }
 }
 
@@ -83,8 +85,8 @@ impl CheckpointCost {
     /// How long the processes usually stand still: the median, of which one slow checkpoint does
     /// not make much.
     #[must_use]
-    pub fn median_pause(&self) -> Option<Duration> {
-        let pauses = self.sorted(CheckpointTime::pause);
+    pub fn median_paused(&self) -> Option<Duration> {
+        let pauses = self.sorted(CheckpointTime::paused);
         nearest_rank(&pauses, 50)
     }
 
@@ -94,8 +96,8 @@ impl CheckpointCost {
     /// a chance of 1 in `n + 1`. It then counts `1 + 1/n` times: one measurement doubles, of ten
     /// the longest grows by a tenth.
     #[must_use]
-    pub fn p95_total(&self) -> Option<Duration> {
-        let totals = self.sorted(CheckpointTime::total);
+    pub fn p95_sealed(&self) -> Option<Duration> {
+        let totals = self.sorted(CheckpointTime::sealed);
         let p95 = nearest_rank(&totals, 95)?;
         Some(match u32::try_from(totals.len()) {
             Ok(few) if few < ENOUGH => p95.saturating_add(p95 / few),
@@ -161,31 +163,31 @@ mod tests {
 
     #[test]
     fn few_measurements_are_stretched() {
-        assert_eq!(of([]).p95_total(), None);
-        assert_eq!(of([10]).p95_total(), Some(s(20)));
-        assert_eq!(of([10, 4]).p95_total(), Some(s(15)));
-        assert_eq!(of([7; 20]).p95_total(), Some(s(7)));
+        assert_eq!(of([]).p95_sealed(), None);
+        assert_eq!(of([10]).p95_sealed(), Some(s(20)));
+        assert_eq!(of([10, 4]).p95_sealed(), Some(s(15)));
+        assert_eq!(of([7; 20]).p95_sealed(), Some(s(7)));
     }
 
     #[test]
     fn one_of_twenty_may_be_longer() {
         let cost = of((1..=19).chain([1000]));
-        assert_eq!(cost.p95_total(), Some(s(19)));
-        assert_eq!(cost.median_pause(), Some(s(5)));
+        assert_eq!(cost.p95_sealed(), Some(s(19)));
+        assert_eq!(cost.median_paused(), Some(s(5)));
     }
 
     #[test]
     fn the_oldest_is_forgotten() {
         let cost = of([1000].into_iter().chain([1; CheckpointCost::WINDOW]));
-        assert_eq!((cost.len(), cost.p95_total()), (32, Some(s(1))));
+        assert_eq!((cost.len(), cost.p95_sealed()), (32, Some(s(1))));
     }
 
     #[test]
     fn a_record_is_a_list() {
-        let text = r#"[{"pause_ms":500,"total_ms":1500},{"pause_ms":9,"total_ms":1}]"#;
+        let text = r#"[{"paused_ms":500,"sealed_ms":1500},{"paused_ms":9,"sealed_ms":1}]"#;
         let cost: CheckpointCost = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&cost).unwrap(), text);
-        let totals: Vec<u128> = cost.times().map(|time| time.total().as_millis()).collect();
+        let totals: Vec<u128> = cost.times().map(|time| time.sealed().as_millis()).collect();
         assert_eq!(totals, [1500, 9]);
     }
 
@@ -196,20 +198,20 @@ mod tests {
             let last = totals.len().saturating_sub(CheckpointCost::WINDOW);
             let kept = &totals[last..];
             prop_assert_eq!(cost.len(), kept.len());
-            let p95 = cost.p95_total().unwrap();
+            let p95 = cost.p95_sealed().unwrap();
             let above = kept.iter().filter(|&&total| s(total) > p95).count();
             prop_assert!(above * 20 <= kept.len(), "{above} of {} are longer", kept.len());
             prop_assert!(p95 <= s(*kept.iter().max().unwrap()) * 2);
-            let median = cost.median_pause().unwrap() * 2;
+            let median = cost.median_paused().unwrap() * 2;
             prop_assert!(kept.iter().filter(|&&total| s(total) > median).count() * 2 <= kept.len());
             prop_assert!(kept.iter().filter(|&&total| s(total) < median).count() * 2 <= kept.len());
         }
 
         #[test]
-        fn a_file_cannot_break_it(text in r#"\[(\{"pause_ms":[0-9]{1,19},"total_ms":[0-9]{1,19}\},?){0,40}\]"#) {
+        fn a_file_cannot_break_it(text in r#"\[(\{"paused_ms":[0-9]{1,19},"sealed_ms":[0-9]{1,19}\},?){0,40}\]"#) {
             if let Ok(cost) = serde_json::from_str::<CheckpointCost>(&text) {
                 prop_assert!(cost.len() <= CheckpointCost::WINDOW);
-                prop_assert_eq!(cost.p95_total().is_none(), cost.is_empty());
+                prop_assert_eq!(cost.p95_sealed().is_none(), cost.is_empty());
             }
         }
     }

@@ -67,7 +67,7 @@ impl End {
 
 /// How long before the end a checkpoint must begin, from what was measured.
 pub(super) fn needed(cost: &CheckpointCost) -> Option<Duration> {
-    let p95 = cost.p95_total()?;
+    let p95 = cost.p95_sealed()?;
     Some(p95.saturating_add(p95 / 2).saturating_add(MARGIN))
 }
 

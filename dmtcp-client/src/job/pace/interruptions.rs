@@ -21,6 +21,14 @@ impl Interruptions {
         Self::default()
     }
 
+    /// What was recorded before.
+    #[must_use]
+    pub fn recorded(count: u32, ran: Duration) -> Self {
+        let mut seen = Self { count, ran_ms: 0 };
+        seen.note_run(ran);
+        seen
+    }
+
     /// It ran this long, without an interruption.
     pub fn note_run(&mut self, ran: Duration) {
         let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);

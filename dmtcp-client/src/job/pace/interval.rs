@@ -98,7 +98,7 @@ impl AutoInterval {
                 (mean_time, Some(interruptions.count()))
             }
         };
-        let Some(pause) = cost.median_pause() else {
+        let Some(pause) = cost.median_paused() else {
             return (self.shortest, Reason::FirstToMeasure);
         };
         let optimum = optimal_interval(pause, mean_time);

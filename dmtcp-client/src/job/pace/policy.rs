@@ -138,8 +138,8 @@ impl Pace {
         self.note_run(now);
         self.cost.push(time);
         if let Some(running) = &mut self.running {
-            running.began = now.earlier(time.total()).max(running.since);
-            running.went_on = running.began + time.pause();
+            running.began = now.earlier(time.sealed()).max(running.since);
+            running.went_on = running.began + time.paused();
             running.failures = 0;
         }
     }
