@@ -10,7 +10,5 @@ mod record;
 mod state_file;
 
 pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
-pub use record::{
-    CheckpointTime, CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord,
-};
+pub use record::{CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord};
 pub use state_file::StateError;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     outcome::unix_ms,
+    pace::{CheckpointCost, CheckpointTime, Interruptions},
     state_file::{self, StateError},
 };
 use crate::{
@@ -54,16 +55,18 @@ pub struct JobRecord {
     /// Restarts, and tries of them, since a set was sealed or the program ended.
     pub restarts_since_progress: u32,
     /// Times that it was interrupted: by a crash, a kill, a purposeful stop.
-    pub interruptions: u64,
+    pub interruptions: u32,
     /// For how long its programs ran, in milliseconds, as far as it was noted before a crash.
     pub ran_ms: u64,
     /// Sets that were sealed.
     pub sets_sealed: u64,
     /// The last set that was sealed.
     pub last_set: Option<SetRecord>,
-    /// How long the last checkpoints took, in milliseconds, the latest last; at most
-    /// [`JobRecord::MOST_CHECKPOINTS`].
-    pub checkpoints: Vec<CheckpointTime>,
+    /// How long the last checkpoints took.
+    pub checkpoints: CheckpointCost,
+    /// Sets up to this number are not gone on from: a fresh start came after them.
+    #[serde(default)]
+    pub fresh_after: u64,
 }
 
 /// The command of a job.
@@ -131,46 +134,11 @@ pub struct SetRecord {
     pub bytes: u64,
 }
 
-/// How long a checkpoint took, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CheckpointTime {
-    /// From the request until the processes ran again: what it costs the program.
-    pub paused_ms: u64,
-    /// From the request until the set was sealed: what it takes before a deadline.
-    pub sealed_ms: u64,
-}
-
-impl CheckpointTime {
-    /// One of these times.
-    #[must_use]
-    pub fn new(paused: Duration, sealed: Duration) -> Self {
-        Self {
-            paused_ms: millis(paused),
-            sealed_ms: millis(sealed),
-        }
-    }
-
-    /// What it cost the program.
-    #[must_use]
-    pub fn paused(self) -> Duration {
-        Duration::from_millis(self.paused_ms)
-    }
-
-    /// What it took altogether.
-    #[must_use]
-    pub fn sealed(self) -> Duration {
-        Duration::from_millis(self.sealed_ms)
-    }
-}
-
 impl JobRecord {
     /// The newest schema that is read here, and the one that is written.
     pub const SCHEMA: u32 = 1;
     /// Name of the file in the state directory.
     pub const FILE_NAME: &str = "job.json";
-    /// So many checkpoint times are kept.
-    pub const MOST_CHECKPOINTS: usize = 32;
 
     /// That of a job which has never run.
     #[must_use]
@@ -193,7 +161,8 @@ impl JobRecord {
             ran_ms: 0,
             sets_sealed: 0,
             last_set: None,
-            checkpoints: Vec::new(),
+            checkpoints: CheckpointCost::new(),
+            fresh_after: 0,
         }
     }
 
@@ -220,21 +189,21 @@ impl JobRecord {
     /// Notes a checkpoint whose set was sealed.
     pub fn note_checkpoint(&mut self, took: CheckpointTime, set: SetRecord) {
         self.checkpoints.push(took);
-        let surplus = self
-            .checkpoints
-            .len()
-            .saturating_sub(Self::MOST_CHECKPOINTS);
-        self.checkpoints.drain(..surplus);
         self.sets_sealed = self.sets_sealed.saturating_add(1);
         self.last_set = Some(set);
         self.restarts_since_progress = 0;
     }
 
-    /// Mean time between interruptions as this job has seen it; `None`: there was none yet.
+    /// How often the job was interrupted, for what is learned of it.
     #[must_use]
-    pub fn mean_time_to_interrupt(&self) -> Option<Duration> {
-        let each = self.ran_ms.checked_div(self.interruptions)?;
-        Some(Duration::from_millis(each))
+    pub fn history(&self) -> Interruptions {
+        Interruptions::recorded(self.interruptions, Duration::from_millis(self.ran_ms))
+    }
+
+    /// Takes over what was learned since.
+    pub fn note_history(&mut self, history: Interruptions) {
+        self.interruptions = history.count();
+        self.ran_ms = u64::try_from(history.ran().as_millis()).unwrap_or(u64::MAX);
     }
 }
 
@@ -331,10 +300,6 @@ fn boot_id() -> String {
     text.trim().to_owned()
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// An identity that may not be known yet.
 mod computation_form {
     use dmtcp_proto::UniquePid;
@@ -397,8 +362,7 @@ mod tests {
             let took = CheckpointTime::new(Duration::from_millis(number), Duration::from_secs(1));
             record.note_checkpoint(took, SetRecord::new(number, SystemTime::now(), 7));
         }
-        assert_eq!(record.checkpoints.len(), JobRecord::MOST_CHECKPOINTS);
-        assert_eq!(record.checkpoints[0].paused(), Duration::from_millis(9));
+        assert_eq!(record.checkpoints.len(), CheckpointCost::WINDOW);
         assert_eq!(record.last_set.as_ref().map(|set| set.sequence), Some(40));
         assert_eq!(
             (record.sets_sealed, record.restarts_since_progress),
@@ -407,14 +371,15 @@ mod tests {
     }
 
     #[test]
-    fn the_time_between_interruptions_is_learned() {
+    fn what_is_learned_is_kept() {
         let mut record = record();
-        assert_eq!(record.mean_time_to_interrupt(), None);
-        (record.ran_ms, record.interruptions) = (9000, 3);
-        assert_eq!(
-            record.mean_time_to_interrupt(),
-            Some(Duration::from_secs(3))
-        );
+        assert_eq!(record.history(), Interruptions::new());
+        let mut history = record.history();
+        history.note_run(Duration::from_secs(9));
+        history.note_interruption();
+        record.note_history(history);
+        assert_eq!((record.interruptions, record.ran_ms), (1, 9000));
+        assert_eq!(record.history(), history);
     }
 
     #[test]
