@@ -4,11 +4,13 @@
 //! checkpoint, when to stop, when to restart and when to give up. All that is known of a job is in
 //! its state directory.
 
+mod naming;
 mod outcome;
 pub mod pace;
 mod record;
 mod state_file;
 
+pub use naming::directory_name;
 pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
 pub use record::{CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord};
 pub use state_file::StateError;
