@@ -4,12 +4,16 @@
 //! checkpoint, when to stop, when to restart and when to give up. All that is known of a job is in
 //! its state directory.
 
+mod logs;
 mod naming;
 mod outcome;
 pub mod pace;
 mod record;
 mod state_file;
 
+pub use logs::{
+    ApplicationLog, Channel, CoordinatorLog, ExecutionLog, Following, LogError, Written,
+};
 pub use naming::directory_name;
 pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
 pub use record::{CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord};

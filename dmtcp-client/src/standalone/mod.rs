@@ -18,4 +18,5 @@ pub use error::StandaloneError;
 pub use news::News;
 pub use running::{Ending, Input, Standalone, StandaloneConfig};
 pub use script::ScriptSealer;
+pub(crate) use words::utc_millis;
 pub use words::{Importance, in_words, utc};

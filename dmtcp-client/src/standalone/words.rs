@@ -114,7 +114,7 @@ fn name(worker: &WorkerInfo) -> String {
 }
 
 /// The same to the millisecond in ISO 8601, as `2026-11-22T15:14:50.123Z`.
-pub(super) fn utc_millis(time: SystemTime) -> String {
+pub(crate) fn utc_millis(time: SystemTime) -> String {
     let millis = time
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
