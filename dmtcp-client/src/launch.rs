@@ -4,7 +4,7 @@ use std::{
     ffi::{OsStr, OsString},
     net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -195,6 +195,17 @@ impl Launch {
             command.current_dir(dir);
         }
         Ok(command)
+    }
+
+    /// The program and its arguments.
+    pub(crate) fn argv(&self) -> Vec<OsString> {
+        let program = std::iter::once(self.program.clone());
+        program.chain(self.args.iter().cloned()).collect()
+    }
+
+    /// Where the program starts; `None`: in this program's current directory.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.current_dir.as_deref()
     }
 
     /// Runs a command that was made of [`to_command`](Self::to_command)'s, with the same streams.

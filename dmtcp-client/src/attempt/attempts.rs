@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Tools, native,
-    process::{Child, ComputationTmp},
+    process::{Child, ComputationTmp, Stream},
     server::{Access, ComputationConfig, Server, ServerError},
     set::{SetHold, SetStore},
 };
@@ -65,6 +65,8 @@ pub struct Attempts<'s> {
     pub(super) hosts: Hosts,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) on_stall: OnStall,
+    pub(super) streams: Option<[Stream; 3]>,
+    pub(super) newer_than: u64,
     pub(super) turn: Arc<AtomicBool>,
 }
 
@@ -102,6 +104,8 @@ impl<'s> Attempts<'s> {
             hosts: Hosts::new(),
             interrupt: Arc::default(),
             on_stall: OnStall::default(),
+            streams: None,
+            newer_than: 0,
             turn: Arc::default(),
         })
     }
@@ -203,7 +207,7 @@ impl<'s> Attempts<'s> {
             Program::Native(mut command) => {
                 let options = self.native_options(attempt, place.as_deref())?;
                 options.to_env(&mut command);
-                spawn_native(command, attempt, place.as_deref())?
+                spawn_native(command, None, attempt, place.as_deref())?
             }
             Program::OnHost { program, .. } => return self.launch(place, *program, attempt),
         };
@@ -270,6 +274,7 @@ impl<'s> Attempts<'s> {
             .addr(self.hosts.listen)
             .access(self.access.clone())
             .silence_limit(self.silence_limit)
+            .max_events(MAX_EVENTS)
             .coordinator(coordinator)
             .sealer(sealer);
         for host in &far {
@@ -303,14 +308,23 @@ impl<'s> Attempts<'s> {
     }
 }
 
+/// As many as thousands of processes tell when they all end at the same time: how they did decides
+/// what comes next.
+const MAX_EVENTS: usize = 1 << 16;
+
+/// With the streams of the command, or with these in place of them.
 pub(super) fn spawn_native(
     mut command: Command,
+    streams: Option<&[Stream; 3]>,
     attempt: &Attempt,
     place: Option<&OsStr>,
 ) -> Result<Child, AttemptError> {
     // The mark by which what a crash leaves is found.
     command.env("DMTCP_TMPDIR", attempt.tmp_dir());
     let mut sent = attempt.send(place, command)?;
+    if let Some([stdin, stdout, stderr]) = streams {
+        return Ok(Child::spawn_clean(sent, [stdin, stdout, stderr])?);
+    }
     if place.is_some() {
         sent.stdin(Stdio::null());
     }

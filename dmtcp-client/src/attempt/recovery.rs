@@ -91,7 +91,7 @@ impl Attempts<'_> {
         let mut refused = Vec::new();
         let mut before = u64::MAX;
         loop {
-            let newest = self.store.newest_verified_before(before)?;
+            let newest = self.store.newest_verified_within(self.newer_than, before)?;
             refused.extend(newest.refused);
             let Some(set) = newest.set else { break };
             before = set.sequence();
@@ -323,14 +323,19 @@ impl Attempts<'_> {
                     let mut command = native::restart_command(&path, &options)?;
                     // As with DMTCP's: it is in the background, where reading would stop it.
                     command.stdin(Stdio::null());
-                    let child = spawn_native(command, attempt, place.as_deref())?;
+                    let streams = self.streams.as_ref();
+                    let child = spawn_native(command, streams, attempt, place.as_deref())?;
                     attempt.add(child, place.clone());
                 }
                 ImageKind::Dmtcp => dmtcp.entry(place).or_default().push(path),
             }
         }
         for (place, images) in dmtcp {
-            let restart = Restart::new(self.tools_for_dmtcp()?, images)
+            let mut restart = Restart::new(self.tools_for_dmtcp()?, images);
+            if let Some([stdin, stdout, stderr]) = self.streams.clone() {
+                restart = restart.stdin(stdin).stdout(stdout).stderr(stderr);
+            }
+            let restart = restart
                 .join(attempt.coordinator_from(place.as_deref())?)
                 .checkpoint_dir(attempt.images_dir())
                 .tmpdir(attempt.tmp_dir());

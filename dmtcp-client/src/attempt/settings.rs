@@ -16,7 +16,7 @@ use super::{
     Attempts,
     stall_guard::{OnStall, StallPolicy},
 };
-use crate::{Tools, remote::HostLauncher, server::Access};
+use crate::{Tools, process::Stream, remote::HostLauncher, server::Access};
 
 impl Attempts<'_> {
     /// The DMTCP programs. Default: none; native workers need none.
@@ -184,6 +184,34 @@ impl Attempts<'_> {
             interrupt: flag,
             ..self
         }
+    }
+
+    /// Input, output and errors of what is restarted. Default: no input, and this program's own
+    /// output and errors.
+    ///
+    /// Programs of DMTCP that wrote to a pipe or terminal of this program write to these after a
+    /// restart. What is started afresh has streams of its own.
+    #[must_use]
+    pub fn restart_streams(self, stdin: Stream, stdout: Stream, stderr: Stream) -> Self {
+        Self {
+            streams: Some([stdin, stdout, stderr]),
+            ..self
+        }
+    }
+
+    /// Sets up to this number are not restarted: what they hold was begun again since. Default: 0,
+    /// which none has.
+    #[must_use]
+    pub fn newer_than(self, sequence: u64) -> Self {
+        Self {
+            newer_than: sequence,
+            ..self
+        }
+    }
+
+    /// The same for an owner that learns of it later.
+    pub(crate) fn set_newer_than(&mut self, sequence: u64) {
+        self.newer_than = sequence;
     }
 
     /// What to do when processes hold a checkpoint up for this long. Default: it is

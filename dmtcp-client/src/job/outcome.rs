@@ -101,8 +101,6 @@ pub enum Reason {
     NoUsableSet,
     /// A restart was asked for, and there is no set.
     NoSet,
-    /// A fresh start was asked for, and there are sets.
-    SetsThere,
     /// It was restarted again and again without a newer set.
     NoProgress,
     /// The program was not running in time.
@@ -138,7 +136,6 @@ impl Reason {
             Self::NoRestart => "no-restart",
             Self::NoUsableSet => "no-usable-set",
             Self::NoSet => "no-set",
-            Self::SetsThere => "sets-there",
             Self::NoProgress => "no-progress",
             Self::NotReady => "not-ready",
             Self::TimeLimit => "time-limit",
@@ -479,7 +476,6 @@ mod tests {
             Reason::NoRestart,
             Reason::NoUsableSet,
             Reason::NoSet,
-            Reason::SetsThere,
             Reason::NoProgress,
             Reason::NotReady,
             Reason::TimeLimit,

@@ -37,6 +37,6 @@ pub use situation::{
     Connection, OpenImage, ProcessState, Situation, Syscall, ThreadSituation, Tracer,
 };
 pub(crate) use stat::is_gone;
-pub use stream::Stream;
+pub use stream::{SharedStream, Stream};
 pub(crate) use tcp_owner::TcpOwners;
 pub(crate) use tcp_table::tcp_table;

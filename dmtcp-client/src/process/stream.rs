@@ -1,6 +1,13 @@
 //! Where a child reads from and writes to.
 
-use std::{fs::OpenOptions, io, os::fd::OwnedFd, path::PathBuf, process::Stdio};
+use std::{
+    fs::OpenOptions,
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+};
 
 use nix::{fcntl::OFlag, unistd::pipe2};
 
@@ -19,7 +26,39 @@ pub enum Stream {
     /// A pipe to this program. DMTCP does not restore a pipe to a process outside the
     /// computation: after a restart the stream is whatever the restart was given.
     Pipe,
+    /// What this program has open already; each child gets a duplicate.
+    Shared(SharedStream),
 }
+
+/// An open descriptor that several children can have, such as the writing end of one pipe. Two are
+/// equal if they are the same.
+#[derive(Clone, Debug)]
+pub struct SharedStream(Arc<OwnedFd>);
+
+impl From<OwnedFd> for SharedStream {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(Arc::new(descriptor))
+    }
+}
+
+impl SharedStream {
+    /// A duplicate for a command of the standard library.
+    ///
+    /// # Errors
+    ///
+    /// When there are no descriptors left.
+    pub fn to_stdio(&self) -> io::Result<Stdio> {
+        Ok(self.0.as_fd().try_clone_to_owned()?.into())
+    }
+}
+
+impl PartialEq for SharedStream {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SharedStream {}
 
 /// The child's end of a stream, and for a pipe this program's end.
 type Ends = (Stdio, Option<OwnedFd>);
@@ -44,6 +83,7 @@ impl Stream {
             Self::Inherit => Ok((Stdio::inherit(), None)),
             Self::Null => Ok((Stdio::null(), None)),
             Self::File(path) => Ok((how.open(path)?.into(), None)),
+            Self::Shared(shared) => Ok((shared.to_stdio()?, None)),
             Self::Pipe => {
                 let (theirs, ours) = theirs_first(pipe2(OFlag::O_CLOEXEC)?);
                 Ok((theirs.into(), Some(ours)))
@@ -55,6 +95,7 @@ impl Stream {
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
+            Self::Shared(_) => PathBuf::from("an open descriptor"),
             _ => PathBuf::from("a pipe"),
         }
     }

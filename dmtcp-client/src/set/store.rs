@@ -183,9 +183,18 @@ impl SetStore {
     ///
     /// [`SetError::Io`] if the directory cannot be read.
     pub fn newest_verified_before(&self, sequence: u64) -> Result<Newest, SetError> {
+        self.newest_verified_within(0, sequence)
+    }
+
+    /// The same of those above `after`.
+    pub(crate) fn newest_verified_within(
+        &self,
+        after: u64,
+        before: u64,
+    ) -> Result<Newest, SetError> {
         let mut refused = Vec::new();
         for entry in newest_first(&self.sets)? {
-            if entry.sequence() >= sequence {
+            if entry.sequence() >= before || entry.sequence() <= after {
                 continue;
             }
             let set = CheckpointSet::open(&entry.path(&self.sets));

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dmtcp_proto::Traffic;
+use dmtcp_proto::{Traffic, UniquePid};
 
 /// Counters since the computation was opened, and what is so at this moment.
 ///
@@ -16,6 +16,8 @@ use dmtcp_proto::Traffic;
 pub struct Metrics {
     /// Where the computation listens.
     pub addr: SocketAddr,
+    /// The computation, with its generation; `None` before the first worker.
+    pub computation: Option<UniquePid>,
     /// Workers that are connected, by the word of their state; states that nobody is in are left
     /// out.
     pub workers: BTreeMap<String, u64>,

@@ -112,6 +112,7 @@ impl Tally {
         let set = self.last_set.as_ref();
         Metrics {
             addr,
+            computation: Some(core.computation()).filter(|id| !id.is_null()),
             workers: workers.map(|(state, n)| (state.to_string(), n)).collect(),
             connections: connections as u64,
             rounds_started: self.rounds_started,

@@ -1,0 +1,340 @@
+//! News of a job, for any number of listeners, and as lines of `execution.log`.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        mpsc::{RecvTimeoutError, TryRecvError},
+    },
+    time::{Duration, SystemTime},
+};
+
+use super::{Outcome, Reason, pace::CheckpointTime};
+use crate::{deadline::Deadline, server::SealedSet};
+
+/// Something that happened to a job.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum JobEvent {
+    /// This process has the job now.
+    Began {
+        /// Runs of it, with this one.
+        run: u64,
+        /// Whether the run before did not come to an end of its own.
+        after_crash: bool,
+    },
+    /// The program was started afresh under a coordinator of its own.
+    Started {
+        /// Where that listens.
+        address: SocketAddr,
+    },
+    /// All processes run again, from this set.
+    Restarted {
+        /// Where the new coordinator listens.
+        address: SocketAddr,
+        /// The set's number.
+        set: u64,
+        /// How long it took until all ran.
+        took: Duration,
+    },
+    /// All processes that were started run.
+    Running {
+        /// How many.
+        peers: u32,
+    },
+    /// A set was passed over, or a try at a restart failed; others follow.
+    PassedOver {
+        /// Which, and why.
+        text: String,
+    },
+    /// What is planned now: when checkpoints are taken, and when it stops.
+    Planned {
+        /// In words.
+        text: String,
+    },
+    /// A checkpoint began, whoever asked for it.
+    CheckpointStarted {
+        /// Processes that take part.
+        processes: u32,
+    },
+    /// A checkpoint's set is complete and verified.
+    Sealed {
+        /// The set.
+        set: SealedSet,
+        /// How long it took.
+        took: CheckpointTime,
+    },
+    /// A checkpoint ended without a set. Older ones are as they were.
+    CheckpointFailed {
+        /// Why.
+        text: String,
+    },
+    /// Old sets were removed.
+    Removed {
+        /// Their numbers.
+        sets: Vec<u64>,
+    },
+    /// It is about to stop: one last checkpoint, then the end.
+    Stopping {
+        /// Who wants that.
+        reason: Reason,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// All processes are killed.
+    Killing {
+        /// Why.
+        reason: Reason,
+    },
+    /// The attempt is over without an outcome; the next one begins after this time.
+    Again {
+        /// What happened.
+        text: String,
+        /// How long it is waited.
+        delay: Duration,
+    },
+    /// Processes hold a checkpoint up.
+    Stalled {
+        /// Who, and what is known of them.
+        text: String,
+    },
+    /// Something could not be done that the job can go on without.
+    Trouble {
+        /// What, and why.
+        text: String,
+    },
+    /// It is over. The last event.
+    Ended(Box<Outcome>),
+    /// So many earlier events were dropped because this receiver did not read.
+    Lagged(u64),
+}
+
+impl fmt::Display for JobEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Began { run, after_crash } => {
+                let crash = match after_crash {
+                    true => "; the one before was cut short",
+                    false => "",
+                };
+                write!(f, "run {run} begins, process {}{crash}", std::process::id())
+            }
+            Self::Started { address } => write!(f, "started afresh, coordinator at {address}"),
+            Self::Restarted { address, set, took } => write!(
+                f,
+                "restarted from set {set} in {took:.2?}, coordinator at {address}"
+            ),
+            Self::Running { peers } => write!(f, "running: {peers} processes"),
+            Self::PassedOver { text } => write!(f, "passed over: {text}"),
+            Self::Planned { text } => f.write_str(text),
+            Self::CheckpointStarted { processes } => {
+                write!(f, "checkpoint of {processes} processes")
+            }
+            Self::Sealed { set, took } => {
+                let bytes = set.bytes.unwrap_or(0);
+                let number = set.sequence;
+                let (sealed, paused) = (took.sealed(), took.paused());
+                write!(
+                    f,
+                    "set {number} is sealed after {sealed:.2?}: {bytes} bytes; \
+                     the processes stood still for {paused:.2?}"
+                )
+            }
+            Self::CheckpointFailed { text } => write!(f, "checkpoint failed: {text}"),
+            Self::Removed { sets } => write!(f, "removed old sets {sets:?}"),
+            Self::Stopping { reason, limit } => write!(
+                f,
+                "stopping ({}): one last checkpoint within {limit:.1?}",
+                reason.slug()
+            ),
+            Self::Killing { reason } => write!(f, "killing all processes ({})", reason.slug()),
+            Self::Again { text, delay } => write!(f, "{text}; again in {delay:.1?}"),
+            Self::Stalled { text } => write!(f, "stalled: {text}"),
+            Self::Trouble { text } => write!(f, "trouble: {text}"),
+            Self::Ended(outcome) => write!(
+                f,
+                "{} ({}), exit code {}: {}",
+                outcome.kind.slug(),
+                outcome.reason.slug(),
+                outcome.code,
+                outcome.text
+            ),
+            Self::Lagged(count) => write!(f, "{count} events were missed"),
+        }
+    }
+}
+
+/// An owned receiver of a job's news, from its [`subscribe`](super::JobControl::subscribe) on.
+///
+/// As an iterator it waits without a deadline and ends with the job.
+#[derive(Debug)]
+pub struct JobEvents {
+    queue: Arc<Queue>,
+}
+
+impl JobEvents {
+    /// The next event with the time of day at which it was told, waiting for it at most `limit`.
+    ///
+    /// # Errors
+    /// `Timeout`, and `Disconnected` once the job has ended and everything was read.
+    pub fn recv_timeout(
+        &self,
+        limit: Duration,
+    ) -> Result<(SystemTime, JobEvent), RecvTimeoutError> {
+        let deadline = Deadline::after(limit);
+        let mut state = lock(&self.queue.state);
+        loop {
+            match state.take() {
+                Ok(event) => return Ok(event),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) => {}
+            }
+            let left = deadline.left();
+            if left.is_zero() {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            let waited = self.queue.ready.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The next event, if there is one now.
+    ///
+    /// # Errors
+    /// `Empty`, and `Disconnected` once the job has ended and everything was read.
+    pub fn try_recv(&self) -> Result<(SystemTime, JobEvent), TryRecvError> {
+        lock(&self.queue.state).take()
+    }
+}
+
+impl Iterator for JobEvents {
+    type Item = (SystemTime, JobEvent);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.recv_timeout(Duration::MAX).ok()
+    }
+}
+
+/// Those who listen.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    /// `None`: the job has ended.
+    queues: Mutex<Option<Vec<Weak<Queue>>>>,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self {
+            queues: Mutex::new(Some(Vec::new())),
+        }
+    }
+}
+
+impl Listeners {
+    pub(super) fn subscribe(&self) -> JobEvents {
+        let queue = Arc::new(Queue::default());
+        match &mut *lock(&self.queues) {
+            Some(queues) => queues.push(Arc::downgrade(&queue)),
+            None => lock(&queue.state).ended = true,
+        }
+        JobEvents { queue }
+    }
+
+    pub(super) fn tell(&self, time: SystemTime, event: &JobEvent) {
+        if let Some(queues) = &mut *lock(&self.queues) {
+            queues.retain(|queue| {
+                let Some(queue) = queue.upgrade() else {
+                    return false;
+                };
+                lock(&queue.state).put(time, event.clone());
+                queue.ready.notify_one();
+                true
+            });
+        }
+    }
+
+    pub(super) fn end(&self) {
+        let queues = lock(&self.queues).take().into_iter().flatten();
+        for queue in queues.filter_map(|queue| queue.upgrade()) {
+            lock(&queue.state).ended = true;
+            queue.ready.notify_all();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct QueueState {
+    events: VecDeque<(SystemTime, JobEvent)>,
+    lost: u64,
+    ended: bool,
+}
+
+impl QueueState {
+    fn put(&mut self, time: SystemTime, event: JobEvent) {
+        if self.events.len() >= MOST {
+            self.events.pop_front();
+            self.lost += 1;
+        }
+        self.events.push_back((time, event));
+    }
+
+    fn take(&mut self) -> Result<(SystemTime, JobEvent), TryRecvError> {
+        if self.lost > 0 {
+            let lost = std::mem::take(&mut self.lost);
+            return Ok((SystemTime::now(), JobEvent::Lagged(lost)));
+        }
+        self.events.pop_front().ok_or(match self.ended {
+            true => TryRecvError::Disconnected,
+            false => TryRecvError::Empty,
+        })
+    }
+}
+
+/// That wait for one listener.
+const MOST: usize = 1024;
+
+/// Nothing in here panics while it holds a lock, so what a poisoned one guards is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tell(listeners: &Listeners, times: u32) {
+        for peers in 0..times {
+            listeners.tell(SystemTime::now(), &JobEvent::Running { peers });
+        }
+    }
+
+    #[test]
+    fn one_that_does_not_read_loses_the_oldest_and_is_told() {
+        let listeners = Listeners::default();
+        let slow = listeners.subscribe();
+        tell(&listeners, MOST as u32 + 2);
+        let next = slow.try_recv().unwrap().1;
+        assert!(matches!(next, JobEvent::Lagged(2)), "{next}");
+        let next = slow.try_recv().unwrap().1;
+        assert!(matches!(next, JobEvent::Running { peers: 2 }), "{next}");
+    }
+
+    #[test]
+    fn what_came_before_the_end_can_still_be_read() {
+        let listeners = Listeners::default();
+        let events = listeners.subscribe();
+        tell(&listeners, 3);
+        listeners.end();
+        tell(&listeners, 1);
+        assert_eq!(events.count(), 3);
+        assert_eq!(listeners.subscribe().count(), 0);
+    }
+}
