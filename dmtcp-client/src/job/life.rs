@@ -17,7 +17,12 @@ use super::{
     output::Output,
     pace::{self, NoticeFile, Pace, ProgressLimit},
 };
-use crate::{attempt::Attempts, process::Exit, server::Server, set, with_causes};
+use crate::{
+    attempt::Attempts,
+    process::{Exit, Stream},
+    server::Server,
+    set, with_causes,
+};
 
 /// Runs the job, whatever comes of it, and tells its listeners that it is over.
 pub(super) fn live(job: &Job, server: &Server) -> Result<Outcome, JobError> {
@@ -393,6 +398,8 @@ impl<'j, 's> Life<'j, 's> {
             job,
             ..
         } = self;
+        // They have its end of the program's pipes.
+        let attempts = attempts.restart_streams(Stream::Null, Stream::Null, Stream::Null);
         let (log, mut troubles) = output.finish();
         let failed = [written.err(), recorded.err()].into_iter().flatten();
         troubles.extend(failed.map(|error| with_causes(&error)));
