@@ -154,6 +154,13 @@ impl Coordinator {
         Ok(workers)
     }
 
+    /// The computation, by the name that it has told; `None`: it has told none, as one without
+    /// workers may.
+    pub(crate) fn computation(&self) -> Result<Option<UniquePid>, Error> {
+        let (_, computation) = self.ask_workers(self.default_deadline())?;
+        Ok(computation)
+    }
+
     /// Only asks for a checkpoint: the number of workers that began one. Nothing is known about
     /// its end; [`checkpoint`](Self::checkpoint) waits for it.
     ///

@@ -17,6 +17,7 @@
 
 mod begin;
 mod claim;
+mod contact;
 mod control;
 mod error;
 mod event;
@@ -29,12 +30,14 @@ mod output;
 pub mod pace;
 mod program;
 mod record;
+mod registry;
 mod running;
 mod settings;
 mod state_file;
 mod verdict;
 mod watch;
 
+pub use contact::{Contact, ContactError, Standing, wait_for_outcome};
 pub use control::JobControl;
 pub use error::{JobError, RequestError};
 pub use event::{JobEvent, JobEvents};
@@ -44,6 +47,7 @@ pub use logs::{
 pub use naming::directory_name;
 pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
 pub use record::{CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord};
+pub use registry::{RegisteredJob, Registry, RegistryError, Seen};
 pub use running::RunningJob;
 pub use settings::{Begin, Job};
 pub use state_file::StateError;

@@ -75,6 +75,17 @@ impl Listener {
     }
 }
 
+/// Whether it is `pid`, and nobody else, who takes connections to `addr`, an address of this host.
+///
+/// # Errors
+/// When the kernel does not tell which sockets there are.
+pub(crate) fn listens(pid: i32, addr: SocketAddr) -> io::Result<bool> {
+    let sockets = listening(addr)?;
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let mut all = sockets.chunks(1).map(|socket| holds(&process, socket));
+    Ok(!sockets.is_empty() && all.all(|held| held))
+}
+
 /// An executable that was looked at. Held open: the process may run another one since.
 #[derive(Debug)]
 pub(crate) struct Executable(File);
@@ -197,6 +208,9 @@ mod tests {
             let sockets = listening(addr).unwrap();
             assert_eq!(sockets.len(), 1, "{bind} {ask}");
             assert!(holds(Path::new("/proc/self"), &sockets));
+            let own = i32::try_from(std::process::id()).unwrap();
+            assert!(listens(own, addr).unwrap(), "{bind} {ask}");
+            assert!(!listens(i32::MAX, addr).unwrap(), "{bind} {ask}");
             // This program is no coordinator.
             assert!(Listener::at(addr).unwrap().is_none());
             let end = Deadline::after(Duration::from_secs(20));
@@ -206,6 +220,7 @@ mod tests {
                 assert!(!end.has_passed(), "{bind} {ask}");
                 end.pause(Duration::from_millis(5));
             }
+            assert!(!listens(own, addr).unwrap(), "{bind} {ask}");
         }
     }
 

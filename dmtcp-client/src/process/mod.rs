@@ -14,6 +14,7 @@ mod exit;
 mod identity;
 mod listener;
 mod members;
+mod open_file;
 mod signal;
 mod situation;
 mod stat;
@@ -30,8 +31,9 @@ pub use environment::{FAIL_CODE, KEPT_VARIABLES};
 pub use error::ProcessError;
 pub use exit::Exit;
 pub use identity::{Identity, kill_all};
-pub(crate) use listener::Listener;
+pub(crate) use listener::{Listener, listens};
 pub use members::{kill_members, members};
+pub(crate) use open_file::has_open;
 pub use signal::Signal;
 pub use situation::{
     Connection, OpenImage, ProcessState, Situation, Syscall, ThreadSituation, Tracer,
