@@ -34,6 +34,7 @@ mod registry;
 mod running;
 mod settings;
 mod state_file;
+mod stop;
 mod verdict;
 mod watch;
 
@@ -42,7 +43,8 @@ pub use control::JobControl;
 pub use error::{JobError, RequestError};
 pub use event::{JobEvent, JobEvents};
 pub use logs::{
-    ApplicationLog, Channel, CoordinatorLog, ExecutionLog, Following, LogError, Written,
+    ApplicationLog, Channel, CoordinatorLog, ExecutionLog, Following, LogError, LogKind, LogTail,
+    Written,
 };
 pub use naming::directory_name;
 pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
@@ -51,3 +53,4 @@ pub use registry::{RegisteredJob, Registry, RegistryError, Seen};
 pub use running::RunningJob;
 pub use settings::{Begin, Job};
 pub use state_file::StateError;
+pub use stop::{Stopped, checkpoint_and_stop, kill};

@@ -6,6 +6,7 @@ mod coordinators;
 mod counter;
 mod drop_in;
 mod images;
+mod jobs;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../real/mod.rs"]
 mod real;

@@ -3,16 +3,19 @@
 use crate::duration;
 use crate::failure::Failure;
 use clap::Args;
-use dmtcp_client::coordinator::{
-    Coordinator, DetectOptions, Detected, Error, detect, find_address,
-};
+use dmtcp_client::coordinator::{Coordinator, DetectOptions, Error, How, detect, find_address};
+use dmtcp_client::job::{Contact, ContactError};
 use dmtcp_client::{Dialect, Release};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where the coordinator is and how long it may take.
 #[derive(Debug, Args)]
 pub(crate) struct Where {
+    /// The state directory of a job: its coordinator, once it is certain that it is that
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["host", "port", "dialect"])]
+    pub(crate) state_dir: Option<PathBuf>,
     /// Host of the coordinator; default: DMTCP_COORD_HOST, then 127.0.0.1
     #[arg(long, value_name = "HOST")]
     host: Option<OsString>,
@@ -30,7 +33,10 @@ pub(crate) struct Where {
 
 impl Where {
     /// Finds out what it speaks, without harm to it.
-    pub(crate) fn coordinator(&self) -> Result<(Coordinator, Detected), Failure> {
+    pub(crate) fn coordinator(&self) -> Result<Asked, Failure> {
+        if let Some(directory) = &self.state_dir {
+            return Asked::of_job(&Contact::open(directory)?, self.timeout).map_err(Failure::from);
+        }
         let host = self.host.clone();
         let host = host.or_else(|| std::env::var_os(HOST));
         let port = self.port.map(|port| port.to_string().into());
@@ -41,8 +47,17 @@ impl Where {
         }
         let addr = find_address(host, port).map_err(|error| self.named(error))?;
         let detected = detect(addr, &options)?;
-        let coordinator = detected.handle().timeout(self.timeout);
-        Ok((coordinator, detected))
+        Ok(Asked {
+            coordinator: detected.handle().timeout(self.timeout),
+            known_by: match detected.how {
+                How::Told => "told",
+                How::Tools => "tools",
+                How::Executable(_) => "executable",
+                How::Asked => "asked",
+                _ => "other",
+            },
+            pid: detected.process.map(|process| process.pid()),
+        })
     }
 
     /// The error with the option in it that was given in place of the variable.
@@ -64,6 +79,27 @@ impl Where {
             }
             _ => error.into(),
         }
+    }
+}
+
+/// A coordinator to ask.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) coordinator: Coordinator,
+    /// How it is known what it speaks.
+    pub(crate) known_by: &'static str,
+    /// `None`: not known.
+    pub(crate) pid: Option<i32>,
+}
+
+impl Asked {
+    /// That of a job, if it runs here.
+    pub(crate) fn of_job(contact: &Contact, limit: Duration) -> Result<Self, ContactError> {
+        Ok(Self {
+            coordinator: contact.coordinator(limit)?,
+            known_by: "state-directory",
+            pid: contact.standing().owner().map(|owner| owner.pid),
+        })
     }
 }
 

@@ -40,7 +40,7 @@ struct Checkpoint {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let start = Instant::now();
-    let (coordinator, _) = arguments.at.coordinator()?;
+    let coordinator = arguments.at.coordinator()?.coordinator;
     let report = if arguments.stop {
         coordinator.checkpoint_and_kill(arguments.limit)?
     } else {

@@ -2,6 +2,7 @@
 
 use dmtcp_client::coordinator::{DetectError, Error as CoordinatorError};
 use dmtcp_client::image::ImageError;
+use dmtcp_client::job::{ContactError, LogError, RegistryError, StateError};
 use dmtcp_client::set::{PackError, SetError};
 use dmtcp_client::with_causes;
 use dmtcp_proto::{CommandError, ExchangeError, ProbeError};
@@ -38,6 +39,12 @@ impl From<&SetError> for Problem {
     }
 }
 
+impl From<&ContactError> for Problem {
+    fn from(error: &ContactError) -> Self {
+        Self::new(contact_slug(error), error)
+    }
+}
+
 /// Why a subcommand did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -69,6 +76,10 @@ impl Failure {
 
     fn code(self, code: u8) -> Self {
         Self { code, ..self }
+    }
+
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
     }
 
     /// Says it on stderr.
@@ -147,6 +158,44 @@ impl From<DetectError> for Failure {
     }
 }
 
+impl From<ContactError> for Failure {
+    fn from(error: ContactError) -> Self {
+        type E = ContactError;
+        let failure = Self::from(Problem::from(&error));
+        match error {
+            E::Coordinator(error) => error.into(),
+            E::TimedOut { .. } => failure.code(TIMED_OUT),
+            E::NoCoordinator { .. } => failure.code(TRY_AGAIN),
+            E::Lost { .. } => failure
+                .code(TRY_AGAIN)
+                .hint("run it again: it goes on from its newest set"),
+            E::NoJob { .. } => {
+                failure.hint("`dmtcpctl list` has the state directories of all jobs")
+            }
+            E::NotItsPort { .. } | E::OtherComputation { .. } => {
+                failure.hint("nothing was done to whoever listens there")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        Self::of("io", &error)
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        match &error {
+            RegistryError::State(state) => Self::of(state_slug(state), &error),
+            RegistryError::NoHome => Self::of("environment", &error),
+            _ => Self::of("registry", &error),
+        }
+    }
+}
+
 const WHERE: &str = "--host and --port, or DMTCP_COORD_HOST and DMTCP_COORD_PORT, say where it is";
 const WHERE_OR_WHAT: &str =
     "is it a coordinator? --port says where it listens, --dialect what it speaks";
@@ -205,6 +254,33 @@ fn coordinator_slug(error: &CoordinatorError) -> &'static str {
         E::WorkersRemain { .. } | E::PeersRemain { .. } => "workers-remain",
         E::FewerPeers { .. } => "fewer-peers",
         _ => "coordinator",
+    }
+}
+
+fn contact_slug(error: &ContactError) -> &'static str {
+    match error {
+        ContactError::NoJob { .. } => "no-job",
+        ContactError::State(error) => state_slug(error),
+        ContactError::NotRunning { .. } => "job-not-running",
+        ContactError::Elsewhere { .. } => "job-elsewhere",
+        ContactError::Lost { .. } => "job-lost",
+        ContactError::Copied { .. } => "job-copied",
+        ContactError::NoCoordinator { .. } => "no-coordinator",
+        ContactError::NotItsPort { .. } | ContactError::OtherComputation { .. } => {
+            "not-its-coordinator"
+        }
+        ContactError::Coordinator(error) => coordinator_slug(error),
+        ContactError::TimedOut { .. } => "timed-out",
+        ContactError::Process(_) | ContactError::Look { .. } => "process",
+        _ => "job",
+    }
+}
+
+fn state_slug(error: &StateError) -> &'static str {
+    match error {
+        StateError::Damaged { .. } => "state-damaged",
+        StateError::Schema { .. } => "state-schema",
+        _ => "io",
     }
 }
 

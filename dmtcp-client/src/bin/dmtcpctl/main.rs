@@ -13,12 +13,18 @@ mod coordinator;
 mod duration;
 mod failure;
 mod inspect;
+mod job_view;
+mod list;
+mod logs;
 mod output;
 mod prune;
 mod sets;
+mod state_dir;
 mod status;
+mod stop;
 mod text;
 mod verify;
+mod wait;
 mod workers;
 
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +50,10 @@ enum Task {
     Status(status::Arguments),
     Workers(workers::Arguments),
     Checkpoint(checkpoint::Arguments),
+    List(list::Arguments),
+    Wait(wait::Arguments),
+    Stop(stop::Arguments),
+    Logs(logs::Arguments),
     /// A coordinator, in place of DMTCP's `dmtcp_coordinator`, with its options; this program is
     /// that when it is called by that name
     #[command(disable_help_flag = true)]
@@ -85,6 +95,10 @@ fn main() -> ExitCode {
         Task::Status(arguments) => status::run(&arguments),
         Task::Workers(arguments) => workers::run(&arguments),
         Task::Checkpoint(arguments) => checkpoint::run(&arguments),
+        Task::List(arguments) => list::run(&arguments),
+        Task::Wait(arguments) => wait::run(&arguments),
+        Task::Stop(arguments) => stop::run(&arguments),
+        Task::Logs(arguments) => logs::run(&arguments),
         Task::Coordinator(Words { words }) => return coordinator::run(&words),
         Task::Command(Words { words }) => return command::run(&words),
     };
@@ -100,5 +114,7 @@ Exit codes:
   2    wrong use of the command line
   75   not now: somebody else is at it, or not all processes run; try again
   124  the time that was allowed is over
+
+`wait` exits with the code of the job's outcome.
 
 Errors are on stderr, as `dmtcpctl: NAME: what happened`; the NAME of a kind of error does not change.";

@@ -39,7 +39,7 @@ struct Worker {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let (coordinator, _) = arguments.at.coordinator()?;
+    let coordinator = arguments.at.coordinator()?.coordinator;
     let workers = coordinator.workers()?;
     let workers = Workers {
         address: coordinator.addr(),

@@ -86,6 +86,9 @@ pub struct Written {
 }
 
 impl ApplicationLog {
+    /// Name of the file in the state directory.
+    pub const FILE_NAME: &str = "application.log";
+
     /// The log in this file, which is made if it is not there, readable by its owner only. What is in it
     /// stays.
     ///

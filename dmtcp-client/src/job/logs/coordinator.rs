@@ -21,6 +21,9 @@ pub struct CoordinatorLog {
 }
 
 impl CoordinatorLog {
+    /// Name of the file in the state directory.
+    pub const FILE_NAME: &str = "coordinator.log";
+
     /// The log in this file, which is made if it is not there. What is in it stays.
     ///
     /// # Errors

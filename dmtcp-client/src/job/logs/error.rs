@@ -34,4 +34,12 @@ pub enum LogError {
         /// What the system said.
         source: io::Error,
     },
+    /// The environment: the log cannot be read back.
+    #[error("cannot read {}", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }

@@ -12,6 +12,9 @@ pub struct ExecutionLog {
 }
 
 impl ExecutionLog {
+    /// Name of the file in the state directory.
+    pub const FILE_NAME: &str = "execution.log";
+
     /// The log in this file, which is made if it is not there. What is in it stays.
     ///
     /// # Errors

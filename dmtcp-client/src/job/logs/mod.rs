@@ -32,8 +32,10 @@ mod execution;
 mod file;
 mod outlet;
 mod pipe;
+mod tail;
 
 pub use application::{ApplicationLog, Channel, Written};
 pub use coordinator::{CoordinatorLog, Following};
 pub use error::LogError;
 pub use execution::ExecutionLog;
+pub use tail::{LogKind, LogTail};
