@@ -105,6 +105,41 @@ impl Drop for Coordinator {
     }
 }
 
+/// Its executable says nothing of DMTCP then.
+#[test]
+fn a_copy_under_the_stock_name_is_as_good_as_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let [coordinator, tool] = ["dmtcp_coordinator", "dmtcp_command"].map(|name| {
+        let copy = dir.path().join(name);
+        fs::copy(env!("CARGO_BIN_EXE_dmtcpctl"), &copy).unwrap();
+        copy
+    });
+    let mut served = {
+        let _alone = nobody_starts();
+        Command::new(coordinator)
+            .args(["-q", "-p", "0", "--port-file", "port"])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let port_file = dir.path().join("port");
+    let port: String = soon("the port file", || fs::read_to_string(&port_file).ok());
+    let ask = |word| {
+        let mut tool = Command::new(&tool);
+        tool.args(["-h", "127.0.0.1", "-p", &port, word]);
+        tool.output().unwrap()
+    };
+    let told = ask("--status");
+    let quit = ask("--quit");
+    if !quit.status.success() {
+        served.kill().unwrap();
+    }
+    served.wait().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    assert!(quit.status.success(), "{quit:?}");
+}
+
 #[test]
 fn a_checkpoint_leaves_images_and_a_script_that_names_them_all() {
     let mut coordinator = Coordinator::start(&["-q"]);

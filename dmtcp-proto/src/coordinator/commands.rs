@@ -25,6 +25,23 @@ pub(super) enum Asker {
     Tool(ConnId, Verb, UniquePid),
 }
 
+/// A tool that wants a checkpoint and came a moment too soon.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// It is refused then.
+    pub(super) deadline: Instant,
+    conn: ConnId,
+    from: UniquePid,
+    verb: Verb,
+    /// The answer comes at the end of the round.
+    wait: bool,
+    kill: bool,
+}
+
+/// A process that has just been started or executed, and images that have just been written, are
+/// ready within this time. What workers said before the tool spoke may also arrive after it.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// Commands of old tools that change the meaning of their next one, sent on a connection of its
 /// own. Tied to the process that sent them, so that nobody else's command changes.
 #[derive(Clone, Debug, Default)]
@@ -203,18 +220,71 @@ impl CoordinatorCore {
         wait: bool,
         kill: bool,
     ) {
-        if !self.can_start() {
-            result.status = CommandStatus::NotRunning;
-            return self.answer_tool(conn, result);
-        }
-        result.peers = self.roster.peers();
         let verb = result.verb.unwrap_or(Verb::Checkpoint);
-        let kill = kill || self.config.kill_after_checkpoint;
-        if wait {
-            self.start_round(kill, Some(Asker::Tool(conn, verb, from)));
+        let asked = Held {
+            deadline: self.now + PATIENCE,
+            conn,
+            from,
+            verb,
+            wait,
+            kill: kill || self.config.kill_after_checkpoint,
+        };
+        if self.can_start() {
+            self.start_for(&asked);
+        } else if self.may_start_soon() {
+            self.held.push_back(asked);
         } else {
-            self.start_round(kill, None);
+            result.status = CommandStatus::NotRunning;
             self.answer_tool(conn, result);
+        }
+    }
+
+    /// Whether all may run and be done with the round before in a moment: nothing else is in the way.
+    fn may_start_soon(&self) -> bool {
+        let is_over = self.round.as_ref().is_none_or(super::Round::is_sealing);
+        is_over
+            && !self.roster.is_empty()
+            && self.restart.is_none()
+            && self.kill.is_none()
+            && !self.stopping
+    }
+
+    fn start_for(&mut self, asked: &Held) {
+        let &Held {
+            conn,
+            from,
+            verb,
+            wait,
+            kill,
+            ..
+        } = asked;
+        if wait {
+            return self.start_round(kill, Some(Asker::Tool(conn, verb, from)));
+        }
+        self.start_round(kill, None);
+        let mut result = UserResult::new(CommandStatus::Success);
+        result.verb = Some(verb);
+        result.peers = self.roster.peers();
+        self.answer_tool(conn, result);
+    }
+
+    /// Tools that came a moment too soon.
+    pub(super) fn start_held(&mut self) {
+        while let Some(first) = self.held.front() {
+            let starts = self.can_start();
+            if !starts && self.may_start_soon() && first.deadline > self.now {
+                return;
+            }
+            let Some(first) = self.held.pop_front() else {
+                return;
+            };
+            if starts {
+                self.start_for(&first);
+            } else {
+                let mut result = UserResult::new(CommandStatus::NotRunning);
+                result.verb = Some(first.verb);
+                self.answer_tool(first.conn, result);
+            }
         }
     }
 

@@ -42,7 +42,7 @@ use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 
 use self::barrier::Barriers;
-use self::commands::Prefixes;
+use self::commands::{Held, Prefixes};
 use self::name_service::NameService;
 use self::roster::Roster;
 use self::round::Round;
@@ -113,6 +113,7 @@ pub struct CoordinatorCore {
     /// 2.x: where all workers write their images, if a plugin has said so.
     global_checkpoint_dir: Option<Text>,
     prefixes: Prefixes,
+    held: VecDeque<Held>,
     past: Past,
 }
 
@@ -207,6 +208,7 @@ impl CoordinatorCore {
             checkpoint_dir: Text::default(),
             global_checkpoint_dir: None,
             prefixes: Prefixes::default(),
+            held: VecDeque::new(),
             past: Past::default(),
         }
     }
@@ -253,7 +255,8 @@ impl CoordinatorCore {
         let stuck = self.stuck.values().min().copied();
         let order = self.order_due();
         let periodic = self.due.filter(|_| self.can_start());
-        [hello, kill, stall, stuck, order, periodic]
+        let held = self.held.front().map(|held| held.deadline);
+        [hello, kill, stall, stuck, order, periodic, held]
             .into_iter()
             .flatten()
             .min()
@@ -316,6 +319,7 @@ impl CoordinatorCore {
         }
         self.check_stall();
         self.check_kill();
+        self.start_held();
         if self.due.is_some_and(|due| due <= self.now) && self.can_start() {
             self.start_round(self.config.kill_after_checkpoint, None);
         }

@@ -36,7 +36,10 @@ impl CoordinatorCore {
             Body::ProcessAfterExec { real_pid, program } => {
                 self.identify(conn, &message.from, real_pid, Some(program));
                 self.told_state(conn, message.state);
-                self.restart_part(conn);
+                // One that is in the middle of the round is no new program.
+                if matches!(message.state, WorkerState::Unknown | WorkerState::Running) {
+                    self.restart_part(conn);
+                }
                 self.updated(conn);
             }
             Body::ProcessAfterFork { real_pid } => {

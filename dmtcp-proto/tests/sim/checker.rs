@@ -1,7 +1,7 @@
 //! Books of what was said on all wires, kept without asking the core, and the rules that every
 //! output is held against.
 
-use dmtcp_proto::{Command, Dialect, Verb, WorkerState};
+use dmtcp_proto::{Command, Dialect, UniquePid, Verb, WorkerState};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod heard;
@@ -65,6 +65,10 @@ struct Peer {
     verb: Option<Verb>,
     fresh: bool,
     answered: bool,
+    /// A prefix makes it wait for the end of the round.
+    prefixed: bool,
+    /// It came a moment too soon for a checkpoint; the end of the round before has not come since.
+    excused: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -94,6 +98,8 @@ pub(crate) struct Checker {
     requests: BTreeMap<u64, Command>,
     fresh_requests: BTreeSet<u64>,
     forgotten: BTreeSet<u64>,
+    /// Tools that have sent one, as often as they have.
+    prefixes: Vec<UniquePid>,
     sealed_now: Option<(u64, bool)>,
     round_ended_now: bool,
     pub(crate) killing: bool,
@@ -118,6 +124,7 @@ impl Checker {
             requests: BTreeMap::new(),
             fresh_requests: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            prefixes: Vec::new(),
             sealed_now: None,
             round_ended_now: false,
             killing: false,

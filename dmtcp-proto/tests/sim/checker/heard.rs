@@ -1,6 +1,6 @@
 //! What goes into the coordinator.
 
-use dmtcp_proto::{Body, Command, Message, WorkerState};
+use dmtcp_proto::{Body, Command, Message, Verb, WorkerState};
 
 use super::{Checker, Peer};
 use crate::process::in_section;
@@ -40,6 +40,15 @@ impl Checker {
             Body::UserCommand(command) => {
                 peer.verb = Some(command.verb);
                 peer.fresh = true;
+                match command.verb {
+                    Verb::BlockingPrefix | Verb::KillingPrefix => self.prefixes.push(message.from),
+                    Verb::Checkpoint => {
+                        let before = self.prefixes.len();
+                        self.prefixes.retain(|from| !from.same_as(&message.from));
+                        peer.prefixed = self.prefixes.len() < before;
+                    }
+                    _ => {}
+                }
             }
             Body::NewWorker(_) => peer.unborn = message.state != WorkerState::Unknown,
             Body::ProcessAfterFork { .. } => peer.unborn = false,

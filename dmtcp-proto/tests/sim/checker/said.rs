@@ -27,14 +27,14 @@ impl Checker {
             },
             Body::BarrierReleased(_) => self.release(conn),
             Body::UserResult(result) => {
-                let (verb, fresh) = (peer.verb, peer.fresh);
+                let (verb, prefixed) = (peer.verb, peer.prefixed);
                 let twice = std::mem::replace(&mut peer.answered, true);
                 self.require(!twice && verb.is_some(), Rule::AnsweredTwice, || {
                     format!("the tool of connection {conn}")
                 });
                 let of_the_end = match verb {
                     Some(Verb::BlockingCheckpoint | Verb::CheckpointAndKill) => true,
-                    Some(Verb::Checkpoint) => !fresh,
+                    Some(Verb::Checkpoint) => prefixed,
                     _ => false,
                 };
                 if verb == Some(Verb::Status) {
@@ -119,16 +119,19 @@ impl Checker {
 
     /// Somebody was told how many there are.
     fn counted(&mut self, peers: u32, running: bool) {
-        let workers = self.peers.values().filter(|peer| peer.accepted);
-        let count = workers.clone().count();
-        let in_round = workers.filter(|peer| peer.state != WorkerState::Running);
-        let all_run = in_round.count() == 0;
+        let count = self.peers.values().filter(|peer| peer.accepted).count();
+        let all_run = self.all_run();
         self.require(peers as usize == count, Rule::AnsweredFalsely, || {
             format!("{peers} peers, of {count}")
         });
         self.require(all_run || !running, Rule::AnsweredFalsely, || {
             "all run, and one does not".into()
         });
+    }
+
+    fn all_run(&self) -> bool {
+        let mut workers = self.peers.values().filter(|peer| peer.accepted);
+        workers.all(|peer| peer.state == WorkerState::Running)
     }
 
     /// Somebody was told of a complete checkpoint.
@@ -273,10 +276,17 @@ impl Checker {
             self.broken(Rule::LossForgotten, || lost);
         }
         let ended = std::mem::take(&mut self.round_ended_now);
+        let sealing = self
+            .round
+            .as_ref()
+            .is_some_and(|round| round.sealing && !round.over);
+        let too_soon = sealing || !self.all_run();
         for (conn, peer) in &mut self.peers {
             let fresh = std::mem::take(&mut peer.fresh);
+            peer.excused |= fresh && too_soon;
             let at_once = fresh && !may_wait(peer.verb);
-            if peer.verb.is_some() && !peer.answered && (at_once || ended && !fresh) {
+            let of_this_round = ended && !fresh && !std::mem::take(&mut peer.excused);
+            if peer.verb.is_some() && !peer.answered && (at_once || of_this_round) {
                 let rule = Rule::NotAnswered;
                 let what = format!("{:?} of connection {conn}", peer.verb);
                 self.violation.get_or_insert(Violation { rule, what });
