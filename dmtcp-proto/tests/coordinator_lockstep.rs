@@ -136,7 +136,7 @@ fn a_phase_that_was_not_ordered_ends_its_own_connection_only() {
 }
 
 #[test]
-fn nobody_is_released_before_its_turn_though_one_repeats_itself() {
+fn w30_nobody_is_released_before_its_turn_though_one_repeats_itself() {
     for_each_lockstep_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         checkpoint(&mut world, AfterCheckpoint::ReplyAtOnce);

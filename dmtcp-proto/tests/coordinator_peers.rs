@@ -257,7 +257,7 @@ fn only_the_interval_command_changes_the_interval() {
 
 /// The stock coordinator forgets the first caller, or never answers (`docs/PROTOCOL.md`, weakness 27).
 #[test]
-fn row_27_every_blocking_caller_gets_a_true_answer() {
+fn w27_every_blocking_caller_gets_a_true_answer() {
     for_each_dialect(|dialect| {
         let has_prefix = dialect.verb_number(Verb::BlockingPrefix).is_some();
         let blocking = |world: &mut World, pid| match has_prefix {
@@ -333,7 +333,7 @@ fn a_prefix_counts_for_its_sender_only() {
 
 /// A refused one kills the computation at its next checkpoint (`docs/PROTOCOL.md`, weakness 28).
 #[test]
-fn row_28_a_refused_checkpoint_and_kill_leaves_nothing_behind() {
+fn w28_a_refused_checkpoint_and_kill_leaves_nothing_behind() {
     for_each_barrier_dialect(|dialect| {
         let mut world = world();
         let early = world.tool(
@@ -404,7 +404,7 @@ fn whoever_joins_while_all_are_killed_is_killed_too() {
 }
 
 #[test]
-fn a_silent_peer_is_cut_off_and_a_slow_one_is_not_waited_for() {
+fn w04_a_silent_peer_is_cut_off_and_a_slow_one_is_not_waited_for() {
     for_each_dialect(|dialect| {
         let mut world = world();
         let silent = world.connect();
@@ -538,7 +538,7 @@ fn a_process_is_not_restored_twice() {
 }
 
 #[test]
-fn a_stranger_cannot_announce_a_large_payload() {
+fn w05_a_stranger_cannot_announce_a_large_payload() {
     for_each_barrier_dialect(|dialect| {
         let mut world = world();
         let big = Text::from("h".repeat(65_536));

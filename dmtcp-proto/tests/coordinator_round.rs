@@ -263,7 +263,7 @@ fn survivors_on_other_hosts_are_not_killed() {
 
 /// The stock coordinator then refuses every later checkpoint (`docs/PROTOCOL.md`, weakness 29).
 #[test]
-fn row_29_a_worker_lost_behind_its_report_does_not_spoil_the_set() {
+fn w29_a_worker_lost_behind_its_report_does_not_spoil_the_set() {
     for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         let id = checkpoint(&mut world);
@@ -364,30 +364,32 @@ fn walks_through(announced: WorkerState) {
 
 /// The stock coordinator refuses it, cuts it off or dies (`docs/PROTOCOL.md`, weakness 16).
 #[test]
-fn row_16_a_program_launched_in_a_round_waits_for_its_end() {
+fn w16_a_program_launched_in_a_round_waits_for_its_end() {
     for_each_barrier_dialect(|dialect| {
-        let (mut world, mut workers) = launched(dialect, 1);
-        checkpoint(&mut world);
-        workers[0].order(&mut world);
-        through_barriers(&mut world, &mut workers, 2);
-        let mut newcomer = Worker::knock(&mut world, dialect, "here", WorkerState::Unknown);
-        assert!(newcomer.take(&mut world).is_empty());
-        for (barrier, state) in &support::CHECKPOINT_BARRIERS[2..] {
-            workers[0].arrive(&mut world, *state, barrier);
-            assert_eq!(workers[0].released(&mut world).unwrap().peers, 1);
+        for barriers in 1..=support::CHECKPOINT_BARRIERS.len() {
+            let (mut world, mut workers) = launched(dialect, 1);
+            checkpoint(&mut world);
+            workers[0].order(&mut world);
+            through_barriers(&mut world, &mut workers, barriers);
+            let mut newcomer = Worker::knock(&mut world, dialect, "here", WorkerState::Unknown);
+            assert!(newcomer.take(&mut world).is_empty());
+            for (barrier, state) in &support::CHECKPOINT_BARRIERS[barriers..] {
+                workers[0].arrive(&mut world, *state, barrier);
+                assert_eq!(workers[0].released(&mut world).unwrap().peers, 1);
+            }
+            workers[0].report(&mut world);
+            assert!(newcomer.take(&mut world).is_empty());
+            resume_all(&mut world, &mut workers);
+            newcomer.start(&mut world);
+            world.seal(Ok(()));
+            assert_eq!(world.core.status(), Status::new(2, true, Interval::Never));
         }
-        workers[0].report(&mut world);
-        assert!(newcomer.take(&mut world).is_empty());
-        resume_all(&mut world, &mut workers);
-        newcomer.start(&mut world);
-        world.seal(Ok(()));
-        assert_eq!(world.core.status(), Status::new(2, true, Interval::Never));
     });
 }
 
 /// The stock coordinator forgets it (`docs/PROTOCOL.md`, weakness 32).
 #[test]
-fn row_32_an_exec_in_a_round_repeats_the_whole_order() {
+fn w32_an_exec_in_a_round_repeats_the_whole_order() {
     for_each_barrier_dialect(|dialect| {
         let (mut world, workers) = launched(dialect, 1);
         world.request(Command::Checkpoint(AfterCheckpoint::KillWorkers));
@@ -452,7 +454,7 @@ fn a_kill_waits_for_the_seal() {
 
 /// One worker that does not die blocks the stock coordinator (`docs/PROTOCOL.md`, weakness 39).
 #[test]
-fn row_39_a_worker_that_does_not_obey_a_kill_is_cut_off() {
+fn w39_a_worker_that_does_not_obey_a_kill_is_cut_off() {
     for_each_dialect(|dialect| {
         let (mut world, workers) = launched(dialect, 1);
         let kill = world.request(Command::Kill);
@@ -488,7 +490,7 @@ fn periodic_checkpoints() {
 
 /// ≤ 4.2.0 asserts, the development head cuts off whoever differs (`docs/PROTOCOL.md`, weakness 17).
 #[test]
-fn row_17_a_worker_at_another_barrier_is_cut_off_alone() {
+fn w17_a_worker_at_another_barrier_is_cut_off_alone() {
     for_each_barrier_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 2);
         checkpoint(&mut world);
@@ -585,7 +587,7 @@ fn a_child_forked_in_a_failed_round_walks_through_it() {
 
 /// The new program's checkpoint thread knows nothing of the barrier its predecessor stood at.
 #[test]
-fn an_exec_behind_the_first_barrier_starts_the_round_anew() {
+fn w16_an_exec_behind_the_first_barrier_starts_the_round_anew() {
     for_each_barrier_dialect(|dialect| {
         for released in [false, true] {
             let (mut world, mut workers) = launched(dialect, 2);

@@ -25,7 +25,7 @@ fn round(world: &mut World, workers: &mut [Worker]) {
 }
 
 #[test]
-fn each_worker_tells_each_step_once_and_in_order() {
+fn w40_each_worker_tells_each_step_once_and_in_order() {
     for_each_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, true);
         for _ in 0..2 {

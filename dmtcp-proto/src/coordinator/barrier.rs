@@ -140,7 +140,7 @@ mod tests {
 
     /// The development head swallows the second one (`docs/PROTOCOL.md`, weakness 30).
     #[test]
-    fn row_30_the_same_name_twice_is_two_barriers() {
+    fn w30_the_same_name_twice_is_two_barriers() {
         let mut barriers = Barriers::default();
         let mut worker = worker();
         for _ in 0..2 {

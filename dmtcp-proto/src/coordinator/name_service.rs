@@ -127,7 +127,7 @@ mod tests {
 
     /// A longer length reads past an integer of the stock coordinator (`docs/PROTOCOL.md`, weakness 24).
     #[test]
-    fn row_24_no_more_bytes_than_the_number_has() {
+    fn w24_no_more_bytes_than_the_number_has() {
         let mut service = NameService::default();
         for (len, bytes) in [(u32::MAX, 4), (2, 2), (0, 0)] {
             let op = NameServiceOp::UniqueId { len, offset: 1 };

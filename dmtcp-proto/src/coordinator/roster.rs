@@ -195,7 +195,7 @@ mod tests {
 
     /// The stock coordinator spins for ever here (`docs/PROTOCOL.md`, weakness 7).
     #[test]
-    fn row_07_virtual_pids_run_out_without_spinning() {
+    fn w07_virtual_pids_run_out_without_spinning() {
         let mut roster = Roster::default();
         for number in 0..32_768 {
             let pid = roster.free_virtual_pid().unwrap();

@@ -173,7 +173,7 @@ mod tests {
 
     /// Each of these ends the stock coordinator (`docs/PROTOCOL.md`, weakness 20).
     #[test]
-    fn row_20_what_is_not_a_number_is_refused() {
+    fn w20_what_is_not_a_number_is_refused() {
         let mut store = Store::default();
         ask(&mut store, KeyValueOp::Set, "k", "text");
         assert_eq!(
@@ -194,7 +194,7 @@ mod tests {
 
     /// The stock store grows without limit (`docs/PROTOCOL.md`, weakness 37).
     #[test]
-    fn row_37_the_store_is_bounded() {
+    fn w37_the_store_is_bounded() {
         let mut store = Store::default();
         let request = |key: String| KeyValueRequest {
             database: Name::EMPTY,

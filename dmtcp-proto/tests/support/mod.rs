@@ -3,7 +3,7 @@
 #![allow(unreachable_pub, reason = "shared by several test crates")]
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use dmtcp_proto::{
     Body, Command, CommandError, ConnId, CoordinatorConfig, CoordinatorCore, Decoder, Dialect,
     DoCheckpoint, Event, Hello, Input, Instant, Interval, Limits, Message, Name, Output, Phase,
@@ -48,6 +48,8 @@ pub struct World {
     pub seals: Vec<(u64, UniquePid, Vec<dmtcp_proto::ImageReport>)>,
     pub killed: Vec<WorkerInfo>,
     pub stopped: bool,
+    /// All that was ever transmitted, one message each.
+    pub sent: Vec<Bytes>,
     inboxes: BTreeMap<ConnId, BytesMut>,
     closed: Vec<ConnId>,
     next: u64,
@@ -76,6 +78,7 @@ impl World {
             seals: Vec::new(),
             killed: Vec::new(),
             stopped: false,
+            sent: Vec::new(),
             inboxes: BTreeMap::new(),
             closed: Vec::new(),
             next: 0,
@@ -96,6 +99,7 @@ impl World {
                         .entry(conn)
                         .or_default()
                         .extend_from_slice(&bytes);
+                    self.sent.push(bytes);
                 }
                 Output::Close { conn } => {
                     assert!(!self.closed.contains(&conn), "closed twice");
