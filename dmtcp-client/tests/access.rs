@@ -47,7 +47,7 @@ fn next(events: &Events) -> ComputationEvent {
 }
 
 #[test]
-fn another_user_of_this_host_is_cut_off_unread() {
+fn w01_another_user_of_this_host_is_cut_off_unread() {
     let server = Server::start().unwrap();
     let computation = server.open(ComputationConfig::default()).unwrap();
     let events = computation.events();
@@ -86,7 +86,7 @@ fn other_users_are_let_in_if_it_is_said() {
 }
 
 #[test]
-fn an_address_for_others_needs_a_network() {
+fn w02_an_address_for_others_needs_a_network() {
     let server = Server::start().unwrap();
     let open = |access: Access| {
         let config = ComputationConfig::default().addr("0.0.0.0:0".parse().unwrap());
@@ -102,7 +102,7 @@ fn an_address_for_others_needs_a_network() {
 }
 
 #[test]
-fn commands_are_taken_from_whom_it_is_said() {
+fn w01_commands_are_taken_from_whom_it_is_said() {
     let server = Server::start().unwrap();
     let open = |access: Access| {
         server

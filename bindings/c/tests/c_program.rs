@@ -163,7 +163,7 @@ fn every_function_from_c() {
 }
 
 #[test]
-fn a_connection_that_ends_raises_no_signal() {
+fn w21_a_connection_that_ends_raises_no_signal() {
     let Some(cc) = Compiler::find() else { return };
     let _alone = alone();
     for linked in LINKED {

@@ -294,7 +294,7 @@ fn a_lost_worker_is_named() {
 }
 
 #[test]
-fn what_workers_say_last_is_heard_when_they_exit_at_once() {
+fn w31_what_workers_say_last_is_heard_when_they_exit_at_once() {
     for_each_dialect(|dialect| {
         let (_server, computation) = open(ComputationConfig::default().sealer(counting_sealer()));
         let mut workers: Vec<Worker> = (0..8)

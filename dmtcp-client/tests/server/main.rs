@@ -15,6 +15,7 @@ mod processes;
 mod sample_images;
 mod scarce;
 mod script;
+mod store;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

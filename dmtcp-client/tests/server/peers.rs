@@ -2,87 +2,18 @@
 
 use std::{
     io::Write as _,
-    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use dmtcp_client::server::{ComputationConfig, ComputationEvent};
-use dmtcp_proto::{
-    Body, Dialect, Event, KeyValueOp, KeyValueRequest, Kind, Message, Name, NameServiceOp,
-    NameServiceRequest, Text, UniquePid, Verb,
-};
+use dmtcp_proto::{Body, Message, UniquePid, Verb};
 
 use crate::{
     LONG, events_until, for_each_dialect, open,
     peer::{Peer, Worker, ask, take_part},
+    store::{keep, read_back},
 };
-
-/// Keeps so many bytes, or reads them back: in the key-value store or, before 3.0.0, in the name
-/// service.
-fn keep(dialect: Dialect, value: usize) -> Message {
-    ask_store(dialect, Some(Bytes::from(vec![b'1'; value])))
-}
-
-fn read_back(dialect: Dialect) -> Message {
-    ask_store(dialect, None)
-}
-
-fn ask_store(dialect: Dialect, value: Option<Bytes>) -> Message {
-    let is_old = dialect.kind_number(Kind::KeyValueRequest).is_none();
-    let body = if is_old {
-        Body::NameServiceRequest(NameServiceRequest {
-            database: *b"test\0\0\0\0",
-            key: Bytes::from_static(b"key"),
-            op: match value {
-                Some(value) => NameServiceOp::Register { value, sync: true },
-                None => NameServiceOp::Query,
-            },
-        })
-    } else {
-        Body::KeyValueRequest(KeyValueRequest {
-            database: Name::new("test").unwrap(),
-            op: match value {
-                Some(_) => KeyValueOp::Set,
-                None => KeyValueOp::Get,
-            },
-            key: Text::from("key"),
-            value: Text::new(value.unwrap_or_default()).unwrap(),
-        })
-    };
-    Message::new(UniquePid::NULL, body)
-}
-
-#[test]
-fn status_is_answered_beside_bad_peers() {
-    for_each_dialect(|dialect| {
-        let (_server, computation) = open(ComputationConfig::default());
-        let addr = computation.addr();
-        let events = computation.events();
-        let _worker = Worker::join(addr, dialect);
-        computation.wait_until_running(Some(1), LONG).unwrap();
-        let idle = TcpStream::connect(addr).unwrap();
-        let half = Peer::connect(addr, dialect);
-        let hello = half.bytes(&Message::new(UniquePid::NULL, Body::NameServiceWorker));
-        (&half.stream).write_all(&hello[..100]).unwrap();
-        let mut garbage = TcpStream::connect(addr).unwrap();
-        garbage.write_all(&[0xA5; 300]).unwrap();
-        // The stock coordinator waits for the bad ones: for a second each, or for as long as they
-        // are there.
-        for _ in 0..20 {
-            assert_eq!(ask(addr, dialect, Verb::Status).peers, 1);
-            assert_eq!(computation.status().unwrap().peers, 1);
-        }
-        events_until(&events, |event| {
-            matches!(
-                event,
-                ComputationEvent::Coordinator(Event::PeerMisbehaved { .. })
-            )
-        });
-        drop((idle, half, garbage));
-    });
-}
 
 #[test]
 fn a_message_may_come_byte_by_byte() {
@@ -102,7 +33,7 @@ fn a_message_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_peer_that_never_reads_is_cut_off() {
+fn w06_a_peer_that_never_reads_is_cut_off() {
     for_each_dialect(|dialect| {
         let config = ComputationConfig::default().max_queued(1 << 20);
         let (_server, computation) = open(config);

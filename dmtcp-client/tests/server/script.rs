@@ -7,7 +7,7 @@ use dmtcp_client::{
     server::{Computation, ComputationConfig, Interval, Sealed, ServerError},
     standalone::ScriptSealer,
 };
-use dmtcp_proto::{Dialect, RestartScript, RoundError, UniquePid};
+use dmtcp_proto::{Body, Dialect, RestartScript, RoundError, Text, UniquePid, WorkerState};
 
 use crate::{
     LONG, for_each_dialect, open,
@@ -133,5 +133,66 @@ fn only_whole_images_of_the_round_are_named() {
                 .processes(),
             2
         );
+    });
+}
+
+/// A stock coordinator takes a worker's word for where it creates files.
+#[test]
+fn w01_no_worker_says_where_the_script_goes() {
+    for_each_dialect(|dialect| {
+        let (_server, mut world) = world(dialect);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let dir = elsewhere.path().to_str().unwrap().to_owned();
+        let move_it = Body::SetCheckpointDir(Text::from(dir));
+        world.workers[0].say(WorkerState::Running, move_it);
+        world.round(sample_images::v4).unwrap();
+        assert!(world.script().is_some());
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    });
+}
+
+/// What the script does with them is shown in `dmtcp-proto/tests/restart_script/run.rs`.
+#[test]
+fn w36_hostile_names_come_into_the_script_as_they_are() {
+    const NAMES: [&str; 2] = [
+        "a'; touch canary; '",
+        "$(touch canary)`touch canary`\"\n :bg: b",
+    ];
+    for_each_dialect(|dialect| {
+        let dir = tempfile::tempdir().unwrap();
+        let sealer = ScriptSealer::new(dir.path(), "x".as_ref(), 7779, Interval::Never);
+        let (_server, computation) = open(ComputationConfig::default().sealer(sealer));
+        let mut workers = NAMES.map(|host| {
+            let who = Who {
+                host: host.to_owned(),
+                ..Who::default()
+            };
+            Worker::join_as(Peer::connect(computation.addr(), dialect), &who)
+        });
+        computation.wait_until_running(Some(2), LONG).unwrap();
+        let asking = computation.clone();
+        let asked = thread::spawn(move || asking.checkpoint(LONG));
+        go_through_all(&mut workers);
+        for (worker, host) in workers.iter_mut().zip(NAMES) {
+            worker.report_at(&format!("/d/{host}"), host);
+        }
+        resume_all(&mut workers);
+        asked.join().unwrap().unwrap();
+        let script = fs::read(dir.path().join(RestartScript::LINK_NAME)).unwrap();
+        let script = RestartScript::parse(&script).unwrap();
+        let mut named: Vec<_> = script
+            .hosts
+            .iter()
+            .map(|host| (host.name.clone(), host.images.clone()))
+            .collect();
+        named.sort();
+        let mut expected: Vec<_> = NAMES
+            .map(|name| {
+                let image = Text::from(format!("/d/{name}"));
+                (Some(Text::from(name)), vec![image])
+            })
+            .into();
+        expected.sort();
+        assert_eq!(named, expected);
     });
 }
