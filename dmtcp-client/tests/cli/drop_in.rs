@@ -24,18 +24,18 @@ use std::time::Duration;
 /// Longer than anything here takes unless it hangs.
 const LONG: Duration = Duration::from_secs(60);
 
-struct Coordinator {
-    dir: tempfile::TempDir,
+pub(crate) struct Coordinator {
+    pub(crate) dir: tempfile::TempDir,
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Coordinator {
-    fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), options)
     }
 
-    fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Self {
+    pub(crate) fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Self {
         let child = {
             let _alone = nobody_starts();
             command(["coordinator", "-p", "0", "--port-file", "port"])
@@ -56,12 +56,12 @@ impl Coordinator {
         }
     }
 
-    fn ask(&self, words: &[&str]) -> Ran {
+    pub(crate) fn ask(&self, words: &[&str]) -> Ran {
         let port = self.port.to_string();
         run([&["command", "-h", "127.0.0.1", "-p", &port], words].concat())
     }
 
-    fn json(&self, words: &[&str], code: i32) -> Value {
+    pub(crate) fn json(&self, words: &[&str], code: i32) -> Value {
         let ran = self.ask(&[&["--json"], words].concat());
         assert_eq!(
             (ran.code, ran.err.as_str()),
@@ -73,7 +73,7 @@ impl Coordinator {
         serde_json::from_str(&ran.out).unwrap()
     }
 
-    fn worker(&self) -> Counter {
+    pub(crate) fn worker(&self) -> Counter {
         let addr = (Ipv4Addr::LOCALHOST, self.port).into();
         let options = Options::new(addr, Dialect::V5)
             .checkpoint_dir(self.dir.path())
@@ -81,18 +81,18 @@ impl Coordinator {
         Counter::launch(&options)
     }
 
-    fn wait_running(&self, peers: u32) {
+    pub(crate) fn wait_running(&self, peers: u32) {
         soon("all to run", || {
             let status = self.json(&["-s"], 0);
             (status["num_peers"] == peers && status["running"] == true).then_some(())
         });
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.dir.path().join(name).exists()
     }
 
-    fn end(&mut self) -> ExitStatus {
+    pub(crate) fn end(&mut self) -> ExitStatus {
         soon("the end", || self.child.try_wait().unwrap())
     }
 }
@@ -216,7 +216,7 @@ fn pid_of(child: &Child) -> Pid {
 }
 
 #[test]
-fn it_ends_as_it_is_told() {
+fn w41_it_ends_as_it_is_told_and_its_port_file_with_it() {
     let mut last = Coordinator::start(&["--exit-on-last", "-q"]);
     let mut worker = last.worker();
     last.wait_running(1);
@@ -550,7 +550,7 @@ fn it_answers_to_the_names_of_those_it_replaces() {
 }
 
 #[test]
-fn only_this_host_is_listened_to() {
+fn w02_only_this_host_is_listened_to() {
     let coordinator = Coordinator::start(&["-q"]);
     let elsewhere = (Ipv4Addr::new(127, 0, 0, 2), coordinator.port);
     assert!(TcpStream::connect(elsewhere).is_err());

@@ -19,6 +19,7 @@ mod sets;
 #[path = "../state/mod.rs"]
 mod state;
 mod usage;
+mod weaknesses;
 
 #[test]
 #[ignore = "run by the other tests as a process of its own"]

@@ -27,9 +27,10 @@ pub(super) fn start(computation: &Arc<Computation>, input: Sender<Input>) -> io:
     thread::Builder::new()
         .name("dmtcp-console".to_owned())
         .spawn(move || {
-            let lines = io::stdin().lock().lines().map_while(Result::ok);
+            // Whatever is typed: a slip of the keyboard must not silence it.
+            let lines = io::stdin().lock().split(b'\n').map_while(Result::ok);
             for line in lines {
-                match answer(&computation, &line) {
+                match answer(&computation, &String::from_utf8_lossy(&line)) {
                     Some(text) => {
                         // Nobody may read; the coordinator goes on.
                         let _ = output::print(&text);
