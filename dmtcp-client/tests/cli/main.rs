@@ -1,5 +1,6 @@
 //! The program `dmtcpctl`, run as a process of its own: text, JSON, errors, exit codes.
 
+mod command_json;
 mod coordinators;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../counter/mod.rs"]
