@@ -11,6 +11,7 @@ use dmtcp_proto::{
     Reject, Released, UniquePid, WorkerExit, WorkerState, encode,
 };
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{Uid, setfsuid};
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io::{Read, Write};
@@ -335,6 +336,47 @@ fn next_answer(worker: &mut Worker, state: &u64) -> Result<SafePoint, Error> {
 fn in_every_dialect(test: impl Fn(Door, TempDir)) {
     for &dialect in Dialect::ALL {
         test(Door::new(dialect), TempDir::new().unwrap());
+    }
+}
+
+/// Stock workers obey whoever has the port (`docs/PROTOCOL.md`, weakness 3).
+#[test]
+fn w03_a_coordinator_of_another_user_is_not_obeyed() {
+    const SOMEBODY: u32 = 12_345;
+    // Of one thread only: whose a connection is follows from who accepts it.
+    let become_somebody = || {
+        setfsuid(Uid::from_raw(SOMEBODY));
+        setfsuid(Uid::from_raw(SOMEBODY)).as_raw() == SOMEBODY
+    };
+    if !thread::spawn(become_somebody).join().unwrap() {
+        println!("SKIPPED: cannot become another user");
+        return;
+    }
+    for &dialect in Dialect::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let door = Door::new(dialect);
+        let options = door.options(dir.path());
+        let theirs = thread::spawn(move || {
+            assert!(become_somebody());
+            drop(door.admit().hear());
+            let mut script = door.admit();
+            script.say(Body::KillPeer);
+            assert!(script.hear().is_none());
+        });
+        let error = Worker::join(options.clone()).unwrap_err();
+        assert!(
+            matches!(error, Error::OtherUser { uid: SOMEBODY, .. }),
+            "{error:?}"
+        );
+        let mut trusting = Worker::join(options.coordinator_of_any_user()).unwrap();
+        let error = loop {
+            if let Err(error) = trusting.safe_point_bytes(b"state") {
+                break error;
+            }
+        };
+        assert!(matches!(error, Error::Left(WorkerExit::Killed)), "{error}");
+        drop(trusting);
+        theirs.join().unwrap();
     }
 }
 

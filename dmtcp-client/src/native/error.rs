@@ -50,6 +50,15 @@ pub enum Error {
         /// Its reason.
         reason: Reject,
     },
+    /// The environment: the coordinator is a process of another user of this host, which a worker
+    /// does not obey unless [it is said](super::Options::coordinator_of_any_user).
+    #[error("the coordinator at {addr} is a process of user {uid}: choose one of your own")]
+    OtherUser {
+        /// The coordinator.
+        addr: SocketAddr,
+        /// The user's number.
+        uid: u32,
+    },
     /// Something that was due did not come; mostly the release of a barrier, because another
     /// worker has not reached it.
     #[error("waited {limit:?} for {what}")]

@@ -4,6 +4,7 @@ use dmtcp_proto::{
     Dialect, Entry, Finished, Name, Phase, Stage, WorkerConfig, WorkerCore, WorkerInput,
     WorkerOutput,
 };
+use nix::unistd::geteuid;
 use socket2::{SockRef, TcpKeepalive};
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use super::error::{Error, cannot};
 use super::watch::Watch;
 use crate::deadline::Deadline;
+use crate::process::TcpOwners;
 
 /// A worker's connection and its side of the protocol.
 #[derive(Debug)]
@@ -71,6 +73,25 @@ impl Link {
                 return Ok(link);
             }
             link.check(deadline)?;
+        }
+    }
+
+    /// Whether the coordinator, which has taken this process in, is its user's or root's. Only then
+    /// it is told: a connection that nobody has accepted yet is nobody's.
+    pub(super) fn check_owner(&self) -> Result<(), Error> {
+        let ends = (self.stream.peer_addr(), self.stream.local_addr());
+        let (Ok(theirs), Ok(ours)) = ends else {
+            return Ok(());
+        };
+        match TcpOwners::open().find(theirs, ours) {
+            Ok(Some(owner)) if owner.uid != 0 && owner.uid != geteuid().as_raw() => {
+                Err(Error::OtherUser {
+                    addr: self.addr,
+                    uid: owner.uid,
+                })
+            }
+            // Another host's, or not told.
+            _ => Ok(()),
         }
     }
 

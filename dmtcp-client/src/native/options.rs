@@ -29,6 +29,8 @@ pub mod variable {
     pub const CHECKPOINT_BARRIERS: &str = "DMTCP_RS_CKPT_BARRIERS";
     /// The same at a restart.
     pub const RESTART_BARRIERS: &str = "DMTCP_RS_RESTART_BARRIERS";
+    /// `1`: [`Options::coordinator_of_any_user`](super::Options::coordinator_of_any_user).
+    pub const ANY_USER: &str = "DMTCP_RS_ANY_USER";
 }
 
 /// Which computation to join, and how.
@@ -43,6 +45,7 @@ pub struct Options {
     pub(super) barrier_limit: Duration,
     pub(super) checkpoint_barriers: Vec<Name>,
     pub(super) restart_barriers: Vec<Name>,
+    pub(super) any_user: bool,
 }
 
 impl Options {
@@ -61,6 +64,7 @@ impl Options {
             barrier_limit: Duration::from_secs(600),
             checkpoint_barriers: names(WorkerConfig::STOCK_CHECKPOINT_BARRIERS),
             restart_barriers: names(WorkerConfig::STOCK_RESTART_BARRIERS),
+            any_user: false,
         }
     }
 
@@ -100,6 +104,7 @@ impl Options {
         if let Some(names) = lines(set, variable::RESTART_BARRIERS)? {
             options.restart_barriers = names;
         }
+        options.any_user = set(variable::ANY_USER).is_some_and(|value| value == "1");
         Ok(options)
     }
 
@@ -125,6 +130,10 @@ impl Options {
         match &self.image {
             Some(image) => command.env(variable::IMAGE, image),
             None => command.env_remove(variable::IMAGE),
+        };
+        match self.any_user {
+            true => command.env(variable::ANY_USER, "1"),
+            false => command.env_remove(variable::ANY_USER),
         };
     }
 
@@ -170,6 +179,16 @@ impl Options {
         Self {
             checkpoint_barriers: checkpoint,
             restart_barriers: restart,
+            ..self
+        }
+    }
+
+    /// The same under a coordinator of any user of this host. Default: of this process's user and of
+    /// root, as far as the system tells whose it is: whoever owns the port says when a worker writes
+    /// its memory down, and where. One on another host is taken as it is.
+    pub fn coordinator_of_any_user(self) -> Self {
+        Self {
+            any_user: true,
             ..self
         }
     }
@@ -283,6 +302,7 @@ mod tests {
             .join_limit(Duration::from_millis(1500))
             .barrier_limit(Duration::from_secs(7))
             .barriers(vec![name("A::one"), name("B, two")], vec![])
+            .coordinator_of_any_user()
     }
 
     #[test]
@@ -304,11 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_not_inherited() {
+    fn an_image_and_trust_are_not_inherited() {
         let mut command = Command::new("true");
         given().to_env(&mut command);
         Options::new(given().coordinator, Dialect::V3).to_env(&mut command);
-        assert!(!environment(&command).contains_key(variable::IMAGE));
+        for name in [variable::IMAGE, variable::ANY_USER] {
+            assert!(!environment(&command).contains_key(name));
+        }
     }
 
     #[test]

@@ -81,6 +81,9 @@ impl Worker {
             entry,
             options.join_limit,
         )?;
+        if !options.any_user {
+            link.check_owner()?;
+        }
         // Otherwise the flag stays up: a restart has its state to fetch, and who joins in the
         // middle of a checkpoint has been asked already.
         if link.core().is_running() {
