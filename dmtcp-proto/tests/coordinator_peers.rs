@@ -481,7 +481,7 @@ fn key_value_requests_on_both_kinds_of_connection() {
             Body::KeyValueResponse(KeyValueResponse::Value(Text::from("v")))
         );
 
-        // Row 33: the end of a side channel is not the end of a worker.
+        // The end of a side channel is not the end of a worker.
         world.hang_up(conn);
         assert_eq!(world.core.status().peers, 1);
         // They outlive their computation, for whoever writes them down.
@@ -493,7 +493,7 @@ fn key_value_requests_on_both_kinds_of_connection() {
         let left: Vec<_> = left.iter().collect();
         let database = Name::new("/plugin/socket/ckpt").unwrap();
         assert_eq!(left, [(database, &Text::from("k"), &Text::from("v"))]);
-        // Row 37: the next computation starts with an empty store.
+        // The next computation starts with an empty store.
         let next = Worker::launch(&mut world, dialect);
         let begun = world.core.key_values();
         assert_eq!(begun.computation(), world.core.computation());

@@ -333,7 +333,7 @@ fn walks_through(announced: WorkerState) {
         };
         assert_ne!(
             accepted.time_stamp, 0,
-            "row 32: the shared area is named by it"
+            "the shared area is named by it"
         );
         assert!(matches!(order.body, Body::DoCheckpoint(_)));
         child.id.pid = accepted.virtual_pid;

@@ -196,7 +196,7 @@ const HOSTILE: [&str; 14] = [
 ];
 
 #[test]
-fn hostile_names_stay_names() {
+fn w36_hostile_names_stay_names() {
     let Some(stage) = Stage::new() else { return };
     let mut script = on_one_host(&HOSTILE);
     script.coordinator_host = "h'\"$(touch canary)\n".into();
@@ -222,7 +222,7 @@ fn hostile_names_stay_names() {
 }
 
 #[test]
-fn hostile_names_stay_names_on_other_hosts() {
+fn w36_hostile_names_stay_names_on_other_hosts() {
     let Some(stage) = Stage::new() else { return };
     let hosts = HOSTILE[..10]
         .iter()
