@@ -331,10 +331,7 @@ fn walks_through(announced: WorkerState) {
         let Body::Accept(accepted) = &accept.body else {
             panic!("{accept:?}")
         };
-        assert_ne!(
-            accepted.time_stamp, 0,
-            "the shared area is named by it"
-        );
+        assert_ne!(accepted.time_stamp, 0, "the shared area is named by it");
         assert!(matches!(order.body, Body::DoCheckpoint(_)));
         child.id.pid = accepted.virtual_pid;
         child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
