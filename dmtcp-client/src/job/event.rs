@@ -126,11 +126,11 @@ impl fmt::Display for JobEvent {
                 f,
                 "restarted from set {set} in {took:.2?}, coordinator at {address}"
             ),
-            Self::Running { peers } => write!(f, "running: {peers} processes"),
+            Self::Running { peers } => write!(f, "running: {}", counted(*peers)),
             Self::PassedOver { text } => write!(f, "passed over: {text}"),
             Self::Planned { text } => f.write_str(text),
             Self::CheckpointStarted { processes } => {
-                write!(f, "checkpoint of {processes} processes")
+                write!(f, "checkpoint of {}", counted(*processes))
             }
             Self::Sealed { set, took } => {
                 let bytes = set.bytes.unwrap_or(0);
@@ -163,6 +163,13 @@ impl fmt::Display for JobEvent {
             ),
             Self::Lagged(count) => write!(f, "{count} events were missed"),
         }
+    }
+}
+
+fn counted(processes: u32) -> String {
+    match processes {
+        1 => "1 process".to_owned(),
+        more => format!("{more} processes"),
     }
 }
 

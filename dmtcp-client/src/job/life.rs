@@ -229,6 +229,10 @@ impl<'j, 's> Life<'j, 's> {
             run: self.record.runs,
             after_crash,
         });
+        let registry = self.job.registry.as_ref();
+        if let Some(Err(error)) = registry.map(|registry| registry.register(&self.dir)) {
+            self.trouble(&error);
+        }
         let (now, today) = (self.now(), SystemTime::now());
         for end in &self.job.ends {
             self.pace.set_end(end.source(), now + end.left(today));

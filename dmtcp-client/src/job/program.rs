@@ -18,7 +18,7 @@ use crate::{
 /// A program that can be started again and again.
 #[derive(Clone, Debug)]
 pub(super) enum Template {
-    Dmtcp(Launch),
+    Dmtcp(Box<Launch>),
     Native(NativeCommand),
     OnHost { host: OsString, program: Box<Self> },
 }
@@ -54,7 +54,7 @@ impl Streams {
 impl From<Program> for Template {
     fn from(program: Program) -> Self {
         match program {
-            Program::Dmtcp(launch) => Self::Dmtcp(launch),
+            Program::Dmtcp(launch) => Self::Dmtcp(Box::new(launch)),
             Program::Native(command) => Self::Native(NativeCommand::of(&command)),
             Program::OnHost { host, program } => Self::OnHost {
                 host,
@@ -89,7 +89,10 @@ impl Template {
         Ok(match self {
             Self::Dmtcp(launch) => {
                 let [stdin, stdout, stderr] = streams.all();
-                let launch = launch.clone().stdin(stdin).stdout(stdout).stderr(stderr);
+                let launch = Launch::clone(launch)
+                    .stdin(stdin)
+                    .stdout(stdout)
+                    .stderr(stderr);
                 launch.into()
             }
             Self::Native(command) => command.to_command(streams)?.into(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    ExitCodes, JobControl, JobError, Outcome, RunningJob, life,
+    ExitCodes, JobControl, JobError, Outcome, Registry, RunningJob, life,
     pace::{AutoInterval, Backoff, IntervalPolicy, PlannedEnd},
     program::Template,
 };
@@ -80,6 +80,7 @@ pub struct Job {
     pub(super) exit_codes: ExitCodes,
     pub(super) stdin: Stream,
     pub(super) show: bool,
+    pub(super) registry: Option<Registry>,
     pub(super) configure: Arc<Configure>,
     pub(super) control: JobControl,
 }
@@ -117,6 +118,7 @@ impl Job {
             exit_codes: ExitCodes::default(),
             stdin: Stream::Null,
             show: false,
+            registry: None,
             configure: Arc::new(|attempts| attempts),
             control: JobControl::default(),
         }
@@ -234,6 +236,15 @@ impl Job {
     /// and not only in `application.log`. Default: no.
     pub fn show_output(self, show: bool) -> Self {
         Self { show, ..self }
+    }
+
+    /// Notes the state directory there when it runs, for who wants to see all jobs. Default: nowhere;
+    /// `dmtcpctl` uses that of [its user](Registry::of_this_user).
+    pub fn registry(self, registry: Registry) -> Self {
+        Self {
+            registry: Some(registry),
+            ..self
+        }
     }
 
     /// Everything else about the attempts: limits and number of tries, hosts, access, what is done

@@ -78,7 +78,7 @@ pub(super) enum Verdict {
 /// `stopping`: who asked for the last checkpoint, if somebody in this process did.
 pub(super) fn judge(seen: &Seen, exits: &[Exit], stopping: Option<Reason>) -> Verdict {
     let is_bad = |exit: &&Exit| **exit != Exit::Code(0);
-    let exit = exits.iter().find(is_bad).or(exits.first()).copied();
+    let exit = exits.iter().find(is_bad).or_else(|| exits.first()).copied();
     let over = |kind, reason, exit, text: String| Verdict::Over {
         kind,
         reason,

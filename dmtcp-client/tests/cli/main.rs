@@ -7,6 +7,8 @@ mod coordinators;
 mod counter;
 mod drop_in;
 mod images;
+mod job_kills;
+mod job_run;
 mod jobs;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../real/mod.rs"]
@@ -19,6 +21,8 @@ mod sample_images;
 mod sets;
 #[path = "../state/mod.rs"]
 mod state;
+#[path = "../summation/mod.rs"]
+mod summation;
 mod usage;
 mod weaknesses;
 
@@ -26,4 +30,10 @@ mod weaknesses;
 #[ignore = "run by the other tests as a process of its own"]
 fn counter_program() {
     counter::main_if_launched();
+}
+
+#[test]
+#[ignore = "run by the other tests as a process of its own"]
+fn summation_program() {
+    summation::main_if_launched();
 }

@@ -82,6 +82,7 @@ fn documented() -> &'static BTreeSet<&'static str> {
     NAMES.get_or_init(|| {
         let pages = [
             include_str!("../../../docs/CLI.md"),
+            include_str!("../../../docs/JOBS.md"),
             include_str!("../../../docs/SETS.md"),
             include_str!("../../../docs/IMAGE.md"),
         ];

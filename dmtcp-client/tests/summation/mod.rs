@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 use tempfile::TempDir;
 
@@ -46,6 +46,11 @@ fn add_up() -> Result<i32, Error> {
         return Ok(code as i32);
     }
     let mut sum = restored.unwrap_or_default();
+    // When it came how far, for who wants to know.
+    let mut steps = fs::OpenOptions::new().append(true).open("steps").ok();
+    if let Some(steps) = &mut steps {
+        writeln!(steps, "begin {}", unix_ms()).unwrap();
+    }
     while read("goal").is_none_or(|goal| sum.next < goal) {
         while Path::new("busy").exists() {
             write("is-busy", sum.next);
@@ -54,6 +59,9 @@ fn add_up() -> Result<i32, Error> {
         sum.sum += sum.next;
         sum.next += 1;
         write("count", sum.next);
+        if let Some(steps) = &mut steps {
+            writeln!(steps, "{} {}", sum.next, unix_ms()).unwrap();
+        }
         worker.safe_point(&sum)?;
         thread::sleep(Duration::from_millis(1));
     }
@@ -72,6 +80,11 @@ fn say(line: String) {
     writeln!(out, "\n{line}")
         .and_then(|()| out.flush())
         .unwrap();
+}
+
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_millis() as u64
 }
 
 fn read(name: &str) -> Option<u64> {

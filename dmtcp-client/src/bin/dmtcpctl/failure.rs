@@ -2,7 +2,7 @@
 
 use dmtcp_client::coordinator::{DetectError, Error as CoordinatorError};
 use dmtcp_client::image::ImageError;
-use dmtcp_client::job::{ContactError, LogError, RegistryError, StateError};
+use dmtcp_client::job::{ContactError, JobError, LogError, RegistryError, StateError};
 use dmtcp_client::set::{PackError, SetError};
 use dmtcp_client::with_causes;
 use dmtcp_proto::{CommandError, ExchangeError, ProbeError};
@@ -55,6 +55,7 @@ pub(crate) struct Failure {
 
 /// What was asked for was not done, or was found wrong.
 pub(crate) const FAILED: u8 = 1;
+const USAGE: u8 = 2;
 const TRY_AGAIN: u8 = 75;
 const TIMED_OUT: u8 = 124;
 
@@ -74,7 +75,7 @@ impl Failure {
         Problem::new(slug, error).into()
     }
 
-    fn code(self, code: u8) -> Self {
+    pub(crate) fn code(self, code: u8) -> Self {
         Self { code, ..self }
     }
 
@@ -176,6 +177,23 @@ impl From<ContactError> for Failure {
                 failure.hint("nothing was done to whoever listens there")
             }
             _ => failure,
+        }
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        match &error {
+            JobError::OtherProgram { .. } => Self::of("other-program", &error)
+                .code(USAGE)
+                .hint("give it another --state-dir, or another --id"),
+            JobError::SetsThere { .. } => Self::of("sets-there", &error).code(USAGE).hint(
+                "`restart` goes on from them, `run` starts or goes on, `start --fresh` begins again",
+            ),
+            JobError::NoProgram => Self::of("no-program", &error).code(USAGE),
+            JobError::State(state) => Self::of(state_slug(state), &error),
+            JobError::Thread { .. } => Self::of("environment", &error),
+            _ => Self::of("job", &error),
         }
     }
 }

@@ -18,6 +18,7 @@ mod list;
 mod logs;
 mod output;
 mod prune;
+mod run;
 mod sets;
 mod state_dir;
 mod status;
@@ -41,6 +42,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Run(run::RunArguments),
+    Start(run::StartArguments),
+    Restart(run::RestartArguments),
     Inspect(inspect::Arguments),
     Sets(sets::Arguments),
     Verify(verify::Arguments),
@@ -86,6 +90,9 @@ fn main() -> ExitCode {
         return command::run(&words.collect::<Vec<_>>());
     }
     let done = match Cli::parse().task {
+        Task::Run(arguments) => run::run(&arguments),
+        Task::Start(arguments) => run::start(&arguments),
+        Task::Restart(arguments) => run::restart(&arguments),
         Task::Inspect(arguments) => inspect::run(&arguments),
         Task::Sets(arguments) => sets::run(&arguments),
         Task::Verify(arguments) => verify::run(&arguments),
@@ -115,6 +122,12 @@ Exit codes:
   75   not now: somebody else is at it, or not all processes run; try again
   124  the time that was allowed is over
 
-`wait` exits with the code of the job's outcome.
+`run`, `start`, `restart` and `wait` exit with the code of the job's outcome:
+  N    that of the program itself; 128 + N: signal N ended it
+  85   a complete checkpoint set was taken and the program stopped: run it again
+  75   not done, and no set is lost: run it again
+  124  the run's own --timeout is over
+  170  it could not be started
+  171  no checkpoint set could be restarted
 
 Errors are on stderr, as `dmtcpctl: NAME: what happened`; the NAME of a kind of error does not change.";

@@ -1,0 +1,50 @@
+//! `dmtcpctl run`, `start` and `restart`: a job to its outcome.
+
+mod arguments;
+mod job;
+mod signals;
+mod stopping;
+mod telling;
+
+use crate::failure::Failure;
+pub(crate) use arguments::{RestartArguments, RunArguments, StartArguments};
+use dmtcp_client::job::{Begin, Job};
+use dmtcp_client::server::Server;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let job = job::of_program(&arguments.job, &arguments.program, Begin::GoOn)?;
+    to_its_end(job, &arguments.job)
+}
+
+pub(crate) fn start(arguments: &StartArguments) -> Result<ExitCode, Failure> {
+    let begin = match arguments.fresh {
+        true => Begin::Fresh,
+        false => Begin::Start,
+    };
+    let job = job::of_program(&arguments.job, &arguments.program, begin)?;
+    to_its_end(job, &arguments.job)
+}
+
+pub(crate) fn restart(arguments: &RestartArguments) -> Result<ExitCode, Failure> {
+    let job = job::of_sets(&arguments.job, &arguments.program)?;
+    to_its_end(job, &arguments.job)
+}
+
+fn to_its_end(job: Job, arguments: &arguments::JobArguments) -> Result<ExitCode, Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::new("environment", dmtcp_client::with_causes(error))
+    };
+    // Before any thread, so that every thread has them blocked.
+    let signals =
+        signals::Signals::block(&arguments.stop_signals()).map_err(|error| failed(&error))?;
+    let server = Arc::new(Server::start().map_err(|error| failed(&error))?);
+    let control = job.control();
+    let told = telling::tell(control.subscribe(), arguments.talk());
+    signals.stop_job(control).map_err(|error| failed(&error))?;
+    let outcome = job.start(&server)?.wait()?;
+    // What it has told is on the terminal before its end.
+    telling::end(told, &outcome, arguments.talk());
+    Ok(ExitCode::from(outcome.code))
+}

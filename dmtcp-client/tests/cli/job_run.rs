@@ -1,0 +1,354 @@
+//! `run`, `start` and `restart` with native workers: outcomes as exit codes, signals, names.
+
+use crate::run::{Ran, command};
+use crate::summation::{LONG, Stage, eventually, sum_to};
+use dmtcp_client::job::{JobRecord, Outcome, OutcomeKind, Reason, Registry};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// `VERB OPTIONS -- PROGRAM` in the working directory of the stage.
+fn task(stage: &Stage, verb: &str, options: &[&str]) -> Command {
+    let program = Stage::argv();
+    let mut command = command([verb]);
+    command
+        .args(options)
+        .arg("--native")
+        .arg("--")
+        .args(program);
+    at_home(stage, &mut command);
+    command
+}
+
+/// The same with the stage's own state directory.
+fn on_dir(stage: &Stage, verb: &str, options: &[&str]) -> Command {
+    let dir = stage.dir();
+    let mut all = vec!["--state-dir", dir.to_str().unwrap()];
+    all.extend(options);
+    task(stage, verb, &all)
+}
+
+fn at_home(stage: &Stage, command: &mut Command) {
+    command
+        .current_dir(stage.work())
+        .env("XDG_STATE_HOME", stage.base.path().join("home"));
+}
+
+fn to_its_end(mut command: Command) -> Ran {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    Running { child }.end()
+}
+
+/// One that runs meanwhile.
+struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// From when on its program works.
+    fn start(stage: &Stage, mut command: Command) -> Self {
+        let begun = || stage.said("fresh").len() + stage.said("restored ").len();
+        let before = begun();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let running = Self { child };
+        eventually("it begins", || begun() > before);
+        eventually("it runs", || {
+            let log = stage.dir().join("execution.log");
+            let log = fs::read_to_string(log).unwrap_or_default();
+            let run = log.rsplit("begins, process").next().unwrap_or_default();
+            run.contains("a checkpoint every")
+        });
+        running
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    fn end(mut self) -> Ran {
+        let mut out = self.child.stdout.take().unwrap();
+        let read = thread::spawn(move || {
+            let mut text = String::new();
+            out.read_to_string(&mut text).unwrap();
+            text
+        });
+        let end = Instant::now() + LONG;
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.code().expect("an exit code");
+            }
+            assert!(Instant::now() < end, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        };
+        let mut err = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut err).unwrap();
+        let out = read.join().unwrap();
+        Ran { code, out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn outcome(stage: &Stage) -> Outcome {
+    Outcome::read(&stage.dir()).unwrap().unwrap()
+}
+
+#[test]
+fn the_programs_end_and_both_its_streams_are_those_of_the_command() {
+    for (file, number, code) in [("exit", 0, 0), ("exit", 7, 7), ("signal", 9, 137)] {
+        let stage = Stage::with_goal(30);
+        stage.tell(file, number);
+        let ran = to_its_end(on_dir(&stage, "run", &["--quiet"]));
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.out.contains(&format!("sum {}", sum_to(30))), "{ran:?}");
+        assert_eq!(ran.err, "done\n", "nothing of ours when it shall be quiet");
+        assert_eq!(i32::from(outcome(&stage).code), code);
+        stage.assert_clean();
+    }
+}
+
+#[test]
+fn a_signal_checkpoints_and_the_same_command_goes_on() {
+    let stage = Stage::new();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGHUP,
+        Signal::SIGINT,
+    ] {
+        let running = Running::start(&stage, on_dir(&stage, "run", &[]));
+        running.signal(signal);
+        let ran = running.end();
+        assert_eq!(
+            (ran.code, ran.slug()),
+            (85, "checkpointed"),
+            "{signal} {ran:?}"
+        );
+        let outcome = outcome(&stage);
+        assert_eq!(outcome.reason, Reason::SignalReceived);
+        stage.assert_clean();
+    }
+    stage.tell("goal", stage.count() + 20);
+    let ran = to_its_end(on_dir(&stage, "run", &[]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(stage.said("sum "), [sum_to(stage.count())]);
+    assert_eq!(
+        (stage.said("fresh").len(), stage.said("restored ").len()),
+        (1, 4)
+    );
+    let again = to_its_end(on_dir(&stage, "run", &[]));
+    assert_eq!((again.code, again.slug()), (0, "finished"));
+    assert_eq!(again.out, "");
+}
+
+#[test]
+fn a_second_signal_kills_and_one_of_the_same_moment_does_not() {
+    let stage = Stage::new();
+    let running = Running::start(&stage, on_dir(&stage, "run", &["--grace", "50s"]));
+    stage.tell("busy", 1);
+    eventually("it is busy", || stage.number("is-busy").is_some());
+    running.signal(Signal::SIGTERM);
+    running.signal(Signal::SIGTERM);
+    eventually("it stops", || {
+        let log = fs::read_to_string(stage.dir().join("execution.log")).unwrap();
+        log.contains("stopping")
+    });
+    // Only then it is another one.
+    thread::sleep(Duration::from_millis(1100));
+    assert!(
+        !stage.dir().join("outcome.json").exists(),
+        "it was taken for a second one"
+    );
+    running.signal(Signal::SIGTERM);
+    let ran = running.end();
+    assert_eq!((ran.code, ran.slug()), (75, "try-again"), "{ran:?}");
+    assert_eq!(outcome(&stage).reason, Reason::Killed);
+    stage.assert_clean();
+}
+
+#[test]
+fn signals_that_were_not_chosen_end_it_in_order() {
+    let stage = Stage::new();
+    let options = ["--on-signal", "USR1", "--exit-code", "try-again=33"];
+    let running = Running::start(&stage, on_dir(&stage, "run", &options));
+    running.signal(Signal::SIGTERM);
+    let ran = running.end();
+    assert_eq!(ran.code, 33, "{ran:?}");
+    assert_eq!(outcome(&stage).reason, Reason::Killed);
+    stage.assert_clean();
+}
+
+#[test]
+fn every_outcome_has_its_code() {
+    let stage = Stage::new();
+    let running = Running::start(&stage, on_dir(&stage, "run", &[]));
+    let held = to_its_end(on_dir(&stage, "run", &[]));
+    assert_eq!((held.code, held.slug()), (75, "try-again"), "{held:?}");
+    let pid = running.child.id();
+    assert!(held.err.contains(&format!("process {pid} on ")), "{held:?}");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().code, 85);
+
+    let late = to_its_end(on_dir(&stage, "run", &["--timeout", "500ms"]));
+    assert_eq!((late.code, late.slug()), (124, "timed-out"), "{late:?}");
+    let there = to_its_end(on_dir(&stage, "start", &[]));
+    assert_eq!((there.code, there.slug()), (2, "sets-there"), "{there:?}");
+    let mut other = on_dir(&stage, "run", &[]);
+    other.arg("another argument");
+    let other = to_its_end(other);
+    assert_eq!(
+        (other.code, other.slug()),
+        (2, "other-program"),
+        "{other:?}"
+    );
+
+    let image = dmtcp_client::set::list(&stage.dir()).unwrap().sets[0]
+        .images()
+        .remove(0);
+    fs::write(image, "no image").unwrap();
+    let damaged = to_its_end(on_dir(&stage, "run", &[]));
+    assert_eq!((damaged.code, damaged.slug()), (171, "failed-to-restore"));
+    assert!(damaged.err.contains("\n  hint: "), "{damaged:?}");
+
+    stage.tell("goal", 10);
+    let fresh = to_its_end(on_dir(&stage, "start", &["--fresh"]));
+    assert_eq!(fresh.code, 0, "{fresh:?}");
+
+    let stage = Stage::new();
+    let options = [
+        "run",
+        "--native",
+        "--state-dir",
+        "state",
+        "--",
+        "/nowhere/program",
+    ];
+    let mut missing = command(options);
+    at_home(&stage, &mut missing);
+    let missing = to_its_end(missing);
+    assert_eq!((missing.code, missing.slug()), (170, "failed-before-ready"));
+    let mut no_dmtcp = command(["run", "--dmtcp-bin", "/nowhere", "--", "true"]);
+    at_home(&stage, &mut no_dmtcp);
+    let no_dmtcp = to_its_end(no_dmtcp);
+    assert_eq!((no_dmtcp.code, no_dmtcp.slug()), (170, "no-dmtcp"));
+    let none = to_its_end(on_dir(&stage, "restart", &[]));
+    assert_eq!(none.code, 2, "--native is not its: {none:?}");
+}
+
+#[test]
+fn sites_have_codes_of_their_own() {
+    let stage = Stage::new();
+    let options = ["--exit-code", "checkpointed=99", "--interval", "100ms"];
+    let mut all = options.to_vec();
+    all.push("--stop-after-checkpoint");
+    let ran = to_its_end(on_dir(&stage, "run", &all));
+    assert_eq!(ran.code, 99, "{ran:?}");
+    let outcome = outcome(&stage);
+    assert_eq!(outcome.kind, OutcomeKind::Checkpointed);
+    assert_eq!(
+        (outcome.reason, outcome.code),
+        (Reason::StopAfterCheckpoint, 99)
+    );
+}
+
+#[test]
+fn a_walltime_stops_it_in_time() {
+    let stage = Stage::new();
+    let ran = to_its_end(on_dir(&stage, "run", &["--walltime-end", "+20s"]));
+    assert_eq!(ran.code, 85, "{ran:?}");
+    assert_eq!(outcome(&stage).reason, Reason::Deadline);
+    // As in a job of Slurm's.
+    let end = crate::summation::unix_ms() / 1000 + 20;
+    let mut slurm = on_dir(&stage, "run", &[]);
+    slurm
+        .env("SLURM_JOB_ID", "7")
+        .env("SLURM_JOB_END_TIME", end.to_string());
+    let ran = to_its_end(slurm);
+    assert_eq!(ran.code, 85, "{ran:?}");
+    assert_eq!(outcome(&stage).reason, Reason::Deadline);
+}
+
+#[test]
+fn without_a_directory_it_has_the_name_of_the_command() {
+    let stage = Stage::new();
+    stage.tell("goal", 1_000_000);
+    let command = || {
+        task(
+            &stage,
+            "start",
+            &[
+                "--id",
+                "mine",
+                "--stop-after-checkpoint",
+                "--interval",
+                "100ms",
+            ],
+        )
+    };
+    let ran = to_its_end(command());
+    assert_eq!(ran.code, 85, "{ran:?}");
+    let entries = fs::read_dir(stage.work()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let dirs: Vec<String> = names.filter(|name| name.starts_with("output_")).collect();
+    let [dir] = &dirs[..] else { panic!("{dirs:?}") };
+    assert!(dir.contains("_mine_--ignored"), "{dir}");
+    let state = stage.work().join(dir);
+    let record = JobRecord::read(&state).unwrap().unwrap();
+    assert_eq!(record.id.as_deref(), Some("mine"));
+    // The same name leads there again, and all jobs of the user are known.
+    assert_eq!(to_its_end(command()).slug(), "sets-there");
+    let mut restart = crate::run::command(["restart", "--id", "mine", "--"]);
+    restart.args(Stage::argv());
+    at_home(&stage, &mut restart);
+    stage.tell("goal", stage.count() + 5);
+    let ran = to_its_end(restart);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let registry = Registry::at(stage.base.path().join("home/dmtcp-rs/jobs"));
+    let jobs = registry.jobs().unwrap();
+    assert_eq!(jobs.len(), 1);
+    assert!(jobs[0].directory.ends_with(dir), "{jobs:?}");
+}
+
+#[test]
+fn it_reads_nothing_unless_it_shall() {
+    for (options, expected) in [(&[][..], ""), (&["--stdin"], "some words\n")] {
+        let stage = Stage::new();
+        let dir = stage.dir();
+        let mut command = command([OsStr::new("run"), "--native".as_ref()]);
+        command.args(options).arg("--state-dir").arg(dir);
+        at_home(&stage, &mut command);
+        // Not a worker: all that it says comes through all the same.
+        let mut child = command
+            .args(["--", "cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"some words\n").unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+        assert_eq!(output.status.code(), Some(170));
+    }
+}
