@@ -162,7 +162,7 @@ fn a_coordinator_that_has_taken_over_the_port_is_left_alone() {
     attempt.kill().unwrap();
     let refusal = job.refusal();
     assert!(
-        matches!(refusal, ContactError::NotItsPort { .. }),
+        matches!(refusal, ContactError::NoCoordinator { .. }),
         "{refusal}"
     );
 

@@ -132,8 +132,10 @@ pub enum ContactError {
         /// Who runs it.
         pid: i32,
     },
-    /// Another process than the job's listens on the port of its coordinator, or none does.
-    #[error("pid {pid} runs the job but does not listen at {address}, where its coordinator was")]
+    /// Another process than the job's listens on the port of its coordinator.
+    #[error(
+        "pid {pid} runs the job, but at {address}, where its coordinator was, another process listens"
+    )]
     NotItsPort {
         /// Who runs it.
         pid: i32,
@@ -287,8 +289,10 @@ impl Contact {
             });
         }
         let listens = process::listens(pid, address);
-        if !listens.map_err(|source| ContactError::Look { pid, source })? {
-            return Err(ContactError::NotItsPort { pid, address });
+        match listens.map_err(|source| ContactError::Look { pid, source })? {
+            Some(true) => {}
+            Some(false) => return Err(ContactError::NotItsPort { pid, address }),
+            None => return Err(ContactError::NoCoordinator { pid }),
         }
         // Ours: it answers in every dialect.
         let coordinator = Coordinator::new(address, Dialect::V5).timeout(limit);

@@ -87,7 +87,6 @@ fn reach(directory: &Path, deadline: Deadline) -> Result<Option<Coordinator>, Co
             // It changes its coordinator, or ends.
             Err(
                 ContactError::NoCoordinator { .. }
-                | ContactError::NotItsPort { .. }
                 | ContactError::Coordinator(CoordinatorError::Connect { .. }),
             ) if !deadline.has_passed() => deadline.pause(PAUSE),
             reached => return reached.map(Some),

@@ -76,14 +76,18 @@ impl Listener {
 }
 
 /// Whether it is `pid`, and nobody else, who takes connections to `addr`, an address of this host.
+/// `None`: nobody does.
 ///
 /// # Errors
 /// When the kernel does not tell which sockets there are.
-pub(crate) fn listens(pid: i32, addr: SocketAddr) -> io::Result<bool> {
+pub(crate) fn listens(pid: i32, addr: SocketAddr) -> io::Result<Option<bool>> {
     let sockets = listening(addr)?;
+    if sockets.is_empty() {
+        return Ok(None);
+    }
     let process = PathBuf::from(format!("/proc/{pid}"));
     let mut all = sockets.chunks(1).map(|socket| holds(&process, socket));
-    Ok(!sockets.is_empty() && all.all(|held| held))
+    Ok(Some(all.all(|held| held)))
 }
 
 /// An executable that was looked at. Held open: the process may run another one since.
@@ -209,8 +213,12 @@ mod tests {
             assert_eq!(sockets.len(), 1, "{bind} {ask}");
             assert!(holds(Path::new("/proc/self"), &sockets));
             let own = i32::try_from(std::process::id()).unwrap();
-            assert!(listens(own, addr).unwrap(), "{bind} {ask}");
-            assert!(!listens(i32::MAX, addr).unwrap(), "{bind} {ask}");
+            assert_eq!(listens(own, addr).unwrap(), Some(true), "{bind} {ask}");
+            assert_eq!(
+                listens(i32::MAX, addr).unwrap(),
+                Some(false),
+                "{bind} {ask}"
+            );
             // This program is no coordinator.
             assert!(Listener::at(addr).unwrap().is_none());
             let end = Deadline::after(Duration::from_secs(20));
@@ -220,7 +228,7 @@ mod tests {
                 assert!(!end.has_passed(), "{bind} {ask}");
                 end.pause(Duration::from_millis(5));
             }
-            assert!(!listens(own, addr).unwrap(), "{bind} {ask}");
+            assert_eq!(listens(own, addr).unwrap(), None, "{bind} {ask}");
         }
     }
 

@@ -4,8 +4,8 @@
 use crate::run::{Ran, command, run};
 use dmtcp_client::attempt::{Attempt, Attempts, Program};
 use dmtcp_client::job::{
-    CoordinatorRecord, ExecutionLog, JobRecord, Outcome, OutcomeKind, Owner, ProgramKind,
-    ProgramRecord, Reason, Registry, SetRecord,
+    CoordinatorRecord, ExecutionLog, Job as RunnableJob, JobRecord, Outcome, OutcomeKind, Owner,
+    ProgramKind, ProgramRecord, Reason, Registry, SetRecord,
 };
 use dmtcp_client::server::Server;
 use dmtcp_client::set::CheckpointSet;
@@ -15,8 +15,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Longer than anything here takes unless it hangs.
 const LONG: Duration = Duration::from_secs(60);
@@ -41,11 +42,8 @@ impl Job {
     }
 
     fn start(&mut self, attempts: &Attempts<'_>) -> Attempt {
-        let mut program = Command::new(std::env::current_exe().unwrap());
-        program
-            .args(["--ignored", "--exact", "counter_program"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+        let mut program = counter();
+        program.stdin(Stdio::null()).stdout(Stdio::null());
         let _alone = crate::state::nobody_starts();
         let attempt = attempts.start([Program::from(program)]).unwrap();
         let computation = attempt.computation();
@@ -74,9 +72,9 @@ impl Job {
 
     /// Waits for the end of what runs, and writes that down.
     fn watch(&mut self, attempt: &Attempt, outcome: &Outcome) {
-        let end = std::time::Instant::now() + LONG;
+        let end = Instant::now() + LONG;
         while attempt.finished().unwrap().is_none() {
-            assert!(std::time::Instant::now() < end, "it does not end");
+            assert!(Instant::now() < end, "it does not end");
             thread::sleep(Duration::from_millis(5));
         }
         self.end(outcome);
@@ -206,6 +204,70 @@ fn one_that_makes_no_checkpoint_in_time_is_killed() {
     }
 }
 
+/// The program of all jobs here, in the words that a job can be given.
+fn counter() -> Command {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--ignored", "--exact", "counter_program"]);
+    program
+}
+
+#[test]
+fn a_job_of_the_library_is_stopped_and_its_outcome_told() {
+    let base = tempfile::tempdir().unwrap();
+    let server = Arc::new(Server::start().unwrap());
+    let registry = Registry::at(base.path().join("registry"));
+    let dir = base.path().join("job");
+    let state = dir.to_str().unwrap();
+    for (run_number, options, code, reason) in [
+        (
+            1,
+            &["--grace", PATIENCE][..],
+            85,
+            "checkpointed: a complete set",
+        ),
+        (2, &["--now"], 75, "try-again: the program was ended"),
+        (
+            3,
+            &["--grace", PATIENCE],
+            85,
+            "checkpointed: a complete set",
+        ),
+    ] {
+        let job = RunnableJob::new(&dir, Program::from(counter())).registry(registry.clone());
+        let alone = crate::state::nobody_starts();
+        let running = job.start(&server).unwrap();
+        let end = Instant::now() + LONG;
+        while !running
+            .computation()
+            .is_some_and(|c| c.status().is_ok_and(|s| s.running))
+        {
+            assert!(Instant::now() < end, "it does not run");
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop(alone);
+        let words = ["stop", state].into_iter().chain(options.iter().copied());
+        let stopped = run(words);
+        assert_eq!(
+            (stopped.code, stopped.err.as_str()),
+            (0, ""),
+            "run {run_number}"
+        );
+        assert!(stopped.out.starts_with(reason), "{}", stopped.out);
+        assert_eq!(run(["wait", state]).code, code);
+        assert_eq!(i32::from(running.wait().unwrap().code), code);
+    }
+    let jobs = registry.jobs().unwrap();
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0].directory, fs::canonicalize(&dir).unwrap());
+    for (which, expected) in [
+        ("execution", "checkpointed"),
+        ("coordinator", " is complete"),
+    ] {
+        let printed = run(["logs", "--which", which, state]);
+        assert!(printed.out.contains(expected), "{}", printed.out);
+    }
+}
+
 #[test]
 fn whoever_is_not_the_job_is_left_alone() {
     let base = tempfile::tempdir().unwrap();
@@ -223,13 +285,6 @@ fn whoever_is_not_the_job_is_left_alone() {
     };
     let (owner, coordinator) = (job.record.owner.clone(), job.record.coordinator.clone());
 
-    let other = server.open(Default::default()).unwrap();
-    job.record
-        .coordinator
-        .as_mut()
-        .unwrap()
-        .address
-        .set_port(other.port());
     job.record.owner.as_mut().unwrap().start_time -= 1;
     refused(&mut job, "job-lost", 75);
     job.record.owner.clone_from(&owner);
@@ -246,15 +301,18 @@ fn whoever_is_not_the_job_is_left_alone() {
         status.json("status")["job"]["error"]["slug"],
         "no-coordinator"
     );
-    // A port that the process has closed.
+    // Another computation of that process.
     job.record.coordinator.clone_from(&coordinator);
-    other.close(LONG).unwrap();
+    let (mut second, server) = (Job::new(base.path(), "second"), Server::start().unwrap());
+    let attempts = Attempts::open(&server, &second.dir).unwrap();
+    let other = second.start(&attempts);
+    let port = other.computation().port();
     job.record
         .coordinator
         .as_mut()
         .unwrap()
         .address
-        .set_port(other.port());
+        .set_port(port);
     refused(&mut job, "not-its-coordinator", 1);
     assert_eq!(attempt.computation().status().unwrap().peers, 1);
 }
