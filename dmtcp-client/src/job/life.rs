@@ -392,27 +392,32 @@ impl<'j, 's> Life<'j, 's> {
             self.limit.note_progress();
         }
         self.note_state();
-        self.record.owner = None;
-        self.record.coordinator = None;
+        // First: nothing else may be left of this run if it is killed here.
         let written = outcome.write(&self.dir);
-        let recorded = self.record.write(&self.dir);
         let Self {
             output,
             attempts,
             job,
+            dir,
+            mut record,
             ..
         } = self;
         // They have its end of the program's pipes.
         let attempts = attempts.restart_streams(Stream::Null, Stream::Null, Stream::Null);
         let (log, mut troubles) = output.finish();
-        let failed = [written.err(), recorded.err()].into_iter().flatten();
-        troubles.extend(failed.map(|error| with_causes(&error)));
-        for text in troubles {
+        let trouble = |text| {
             let event = JobEvent::Trouble { text };
             log.note(&event.to_string());
             job.control.tell(SystemTime::now(), &event);
-        }
+        };
+        troubles.extend(written.err().map(|error| with_causes(&error)));
+        troubles.into_iter().for_each(trouble);
         log.note_durably(&JobEvent::Ended(Box::new(outcome.clone())).to_string());
+        // Whoever waits for the end finds all logs complete.
+        (record.owner, record.coordinator) = (None, None);
+        if let Err(error) = record.write(&dir) {
+            trouble(with_causes(&error));
+        }
         // Up to here nobody else may write there.
         drop(attempts);
         Ok(outcome)
