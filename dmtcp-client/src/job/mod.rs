@@ -29,6 +29,7 @@ mod outcome;
 mod output;
 pub mod pace;
 mod program;
+mod progress;
 mod record;
 mod registry;
 mod running;
@@ -48,6 +49,7 @@ pub use logs::{
 };
 pub use naming::directory_name;
 pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
+pub use progress::{Progress, ProgressWatch};
 pub use record::{CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord};
 pub use registry::{RegisteredJob, Registry, RegistryError, Seen};
 pub use running::RunningJob;

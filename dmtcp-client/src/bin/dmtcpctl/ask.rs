@@ -35,7 +35,7 @@ impl Where {
     /// Finds out what it speaks, without harm to it.
     pub(crate) fn coordinator(&self) -> Result<Asked, Failure> {
         if let Some(directory) = &self.state_dir {
-            return Asked::of_job(&Contact::open(directory)?, self.timeout).map_err(Failure::from);
+            return Asked::of_job(Contact::open(directory)?, self.timeout).map_err(Failure::from);
         }
         let host = self.host.clone();
         let host = host.or_else(|| std::env::var_os(HOST));
@@ -57,6 +57,7 @@ impl Where {
                 _ => "other",
             },
             pid: detected.process.map(|process| process.pid()),
+            job: None,
         })
     }
 
@@ -90,15 +91,18 @@ pub(crate) struct Asked {
     pub(crate) known_by: &'static str,
     /// `None`: not known.
     pub(crate) pid: Option<i32>,
+    /// Whose it is; `None`: it was found by its address.
+    pub(crate) job: Option<Contact>,
 }
 
 impl Asked {
     /// That of a job, if it runs here.
-    pub(crate) fn of_job(contact: &Contact, limit: Duration) -> Result<Self, ContactError> {
+    pub(crate) fn of_job(contact: Contact, limit: Duration) -> Result<Self, ContactError> {
         Ok(Self {
             coordinator: contact.coordinator(limit)?,
             known_by: "state-directory",
             pid: contact.standing().owner().map(|owner| owner.pid),
+            job: Some(contact),
         })
     }
 }

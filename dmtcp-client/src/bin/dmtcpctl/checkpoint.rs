@@ -1,11 +1,13 @@
 //! `dmtcpctl checkpoint`: a checkpoint of a coordinator's computation, to its end.
 
 use crate::ask::Where;
+use crate::bar;
 use crate::duration;
 use crate::failure::Failure;
 use crate::output;
 use clap::Args;
 use dmtcp_client::coordinator::Evidence;
+use dmtcp_client::job::ProgressWatch;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -40,12 +42,17 @@ struct Checkpoint {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let start = Instant::now();
-    let coordinator = arguments.at.coordinator()?.coordinator;
-    let report = if arguments.stop {
-        coordinator.checkpoint_and_kill(arguments.limit)?
-    } else {
-        coordinator.checkpoint(arguments.limit)?
-    };
+    let asked = arguments.at.coordinator()?;
+    let coordinator = &asked.coordinator;
+    let last = asked.job.as_ref().map(|job| {
+        let set = job.record().last_set.as_ref();
+        (job.directory(), set.map(|set| set.bytes))
+    });
+    let watch = ProgressWatch::new(coordinator.clone(), last);
+    let report = bar::beside(watch, || match arguments.stop {
+        true => coordinator.checkpoint_and_kill(arguments.limit),
+        false => coordinator.checkpoint(arguments.limit),
+    })?;
     let done = Checkpoint {
         address: coordinator.addr(),
         peers: report.peers,

@@ -6,6 +6,7 @@
 
 mod archive;
 mod ask;
+mod bar;
 mod bytes;
 mod checkpoint;
 mod command;

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn of_job(contact: &Contact, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let asked = match contact.standing() {
-        Standing::Running(_) => Asked::of_job(contact, arguments.at.timeout)
+        Standing::Running(_) => Asked::of_job(contact.clone(), arguments.at.timeout)
             .map_err(Failure::from)
             .and_then(|asked| Status::of(&asked))
             .map(Some),
