@@ -97,7 +97,7 @@ pub enum ContactError {
         outcome: Option<Box<Outcome>>,
     },
     /// It runs on another host, where the question can be asked.
-    #[error("{} runs on host {}, as pid {}: ask there", directory.display(), owner.host.display(), owner.pid)]
+    #[error("{} runs on host {}, as pid {}: ask there", directory.display(), owner.host.to_string_lossy(), owner.pid)]
     Elsewhere {
         /// Its state directory.
         directory: PathBuf,
@@ -107,7 +107,7 @@ pub enum ContactError {
     /// The process that ran it has ended without a word. Its number may be another process's now.
     #[error(
         "pid {} of host {}, which ran the job in {}, has ended without a word",
-        owner.pid, owner.host.display(), directory.display()
+        owner.pid, owner.host.to_string_lossy(), directory.display()
     )]
     Lost {
         /// Its state directory.

@@ -40,9 +40,8 @@ pub fn checkpoint_and_stop(directory: &Path, grace: Duration) -> Result<Stopped,
     let deadline = Deadline::after(grace);
     let mut was_running = false;
     loop {
-        let coordinator = match reach(directory, deadline)? {
-            Some(coordinator) => coordinator,
-            None => return ended(directory, was_running, None),
+        let Some(coordinator) = reach(directory, deadline)? else {
+            return ended(directory, was_running, None);
         };
         was_running = true;
         match coordinator.checkpoint_and_kill(deadline.left()) {

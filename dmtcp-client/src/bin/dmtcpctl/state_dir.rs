@@ -17,6 +17,6 @@ impl StateDir {
     pub(crate) fn path(&self) -> &Path {
         let given = self.directory.as_ref().or(self.state_dir.as_ref());
         // One of them is required.
-        given.map_or(Path::new("."), PathBuf::as_path)
+        given.map_or_else(|| Path::new("."), PathBuf::as_path)
     }
 }
