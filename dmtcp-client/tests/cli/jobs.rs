@@ -261,7 +261,7 @@ fn a_job_of_the_library_is_stopped_and_its_outcome_told() {
     assert_eq!(jobs[0].directory, fs::canonicalize(&dir).unwrap());
     for (which, expected) in [
         ("execution", "checkpointed"),
-        ("coordinator", " is complete"),
+        ("coordinator", "set 1 is sealed, after "),
     ] {
         let printed = run(["logs", "--which", which, state]);
         assert!(printed.out.contains(expected), "{}", printed.out);

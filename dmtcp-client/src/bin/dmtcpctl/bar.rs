@@ -42,7 +42,7 @@ fn show(watch: &ProgressWatch, is_done: &mpsc::Receiver<()>) {
     }
 }
 
-/// At most 79 columns, with names of barriers of DMTCP's own.
+/// At most 79 columns, for which a name is cut.
 fn line(progress: &Progress, elapsed: Duration) -> String {
     let mut text = String::new();
     let written = progress.written_bytes;
@@ -56,16 +56,25 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
         None if written > 0 => text += &format!("{} written  ", size(written)),
         None => {}
     }
-    text += &match &progress.barrier {
+    let elapsed = format!("  {:.1} s", elapsed.as_secs_f64());
+    match &progress.barrier {
         Some((barrier, count)) => {
-            format!("{count}/{} at {}", progress.workers, printable(barrier))
+            text += &format!("{count}/{} at ", progress.workers);
+            let room = COLUMNS.saturating_sub(text.chars().count() + elapsed.len());
+            let barrier = printable(barrier);
+            match barrier.chars().count() > room {
+                true => text.extend(barrier.chars().take(room.saturating_sub(1)).chain(['…'])),
+                false => text += &barrier,
+            }
         }
-        None => format!("{}/{} stopped", progress.stopped, progress.workers),
-    };
-    format!("{text}  {:.1} s", elapsed.as_secs_f64())
+        None => text += &format!("{}/{} stopped", progress.stopped, progress.workers),
+    }
+    text + &elapsed
 }
 
-const WIDTH: usize = 20;
+/// A terminal has one more, in which the cursor stands.
+const COLUMNS: usize = 79;
+const WIDTH: usize = 16;
 const PERIOD: Duration = Duration::from_millis(200);
 const ERASE_REST: &str = "\x1b[K";
 
@@ -87,16 +96,16 @@ mod tests {
         let barrier = Some(("DMT:WriteCkpt".to_owned(), 2));
         assert_eq!(
             shown(1 << 20, Some(4 << 20), barrier.clone()),
-            "[#####---------------] 1.0 MiB of ~4.0 MiB  2/4 at DMT:WriteCkpt  2.3 s"
+            "[####------------] 1.0 MiB of ~4.0 MiB  2/4 at DMT:WriteCkpt  2.3 s"
         );
         assert_eq!(
             shown(1 << 20, None, None),
             "1.0 MiB written  3/4 stopped  2.3 s"
         );
-        let longest = shown(u64::MAX, Some(1023 << 20), barrier);
-        assert!(
-            longest.len() < 80 && longest.contains("[####################]"),
-            "{longest}"
+        let barrier = Some(("Socket::Ckpt_Register_Peer_Info".to_owned(), 4));
+        assert_eq!(
+            shown(1 << 30, Some(126 << 20), barrier),
+            "[################] 1.0 GiB of ~126.0 MiB  4/4 at Socket::Ckpt_Register_…  2.3 s"
         );
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{LogError, file::LineLog};
 use crate::{
-    server::{Events, Stamped},
+    server::{ComputationEvent, Events, Stamped},
     standalone::{Importance, in_words},
 };
 
@@ -36,7 +36,15 @@ impl CoordinatorLog {
 
     /// Adds one event, unless it is too small for a log.
     pub fn note(&self, event: &Stamped) {
-        let Some((importance, text)) = in_words(&event.event) else {
+        let words = match &event.event {
+            // For a coordinator that is a program of its own it is a restart script.
+            ComputationEvent::SetSealed { set, took, .. } => Some((
+                Importance::Note,
+                format!("set {} is sealed, after {took:.2?}", set.sequence),
+            )),
+            event => in_words(event),
+        };
+        let Some((importance, text)) = words else {
             return;
         };
         match importance {
