@@ -10,6 +10,7 @@ mod signals;
 
 use arguments::{Arguments, Asked};
 use dmtcp_client::Tools;
+use dmtcp_client::server::raise_open_file_limit;
 use dmtcp_client::standalone::{Importance, News, Standalone, StandaloneConfig};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -52,6 +53,8 @@ fn serve(arguments: Arguments, words: &[OsString]) -> io::Result<u8> {
     }
     // Before any thread, so that every thread has them blocked.
     let signals = signals::Signals::block()?;
+    // It starts no programs, which would inherit it.
+    let open_files = raise_open_file_limit();
     let config = config(&arguments, listener);
     let standalone = Standalone::start(config).map_err(other)?;
     signals.quit_on(standalone.input(), arguments.listener_is_stdin)?;
@@ -72,6 +75,10 @@ fn serve(arguments: Arguments, words: &[OsString]) -> io::Result<u8> {
         console::start(computation, standalone.input())?;
     }
     let mut log = Log::open(arguments.least_logged, arguments.shared_log.as_deref());
+    if let Err(error) = open_files {
+        let text = format!("the limit of open files stays as it is: {error}");
+        log.write(Importance::Warning, &text);
+    }
     let mut is_written = true;
     let ending = standalone.run(|news| {
         is_written &= !matches!(news, News::KeyValuesNotWritten(_));
