@@ -1,6 +1,9 @@
 //! Who holds a foreign coordinator's computation up, concluded from its worker lists.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use dmtcp_proto::WorkerInfo;
 
@@ -40,7 +43,16 @@ impl StallWatch {
     /// As [`Coordinator::workers`].
     pub fn look_outside(&mut self, coordinator: &Coordinator) -> Result<Option<Stall>, Error> {
         let workers = coordinator.workers()?;
-        let standing = self.lists().see(&workers, Instant::now());
-        Ok(standing.and_then(|standing| self.stall(standing, coordinator.addr())))
+        Ok(self.look_at_list(&workers, coordinator.addr()))
+    }
+
+    /// As [`look_outside`](Self::look_outside), from what [`Coordinator::workers`] has just told.
+    pub fn look_at_list(
+        &mut self,
+        workers: &[WorkerInfo],
+        coordinator: SocketAddr,
+    ) -> Option<Stall> {
+        let standing = self.lists().see(workers, Instant::now())?;
+        self.stall(standing, coordinator)
     }
 }

@@ -5,6 +5,7 @@ mod coordinators;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../counter/mod.rs"]
 mod counter;
+mod describe;
 mod drop_in;
 mod images;
 mod job_kills;
@@ -24,6 +25,7 @@ mod state;
 #[path = "../summation/mod.rs"]
 mod summation;
 mod usage;
+mod watch;
 mod weaknesses;
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where the coordinator is and how long it may take.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Where {
     /// The state directory of a job: its coordinator, once it is certain that it is that
     #[arg(long, value_name = "DIR", conflicts_with_all = ["host", "port", "dialect"])]

@@ -83,6 +83,11 @@ impl Failure {
         &self.problem
     }
 
+    /// The time that was allowed is over.
+    pub(crate) fn timed_out(self) -> Self {
+        self.code(TIMED_OUT)
+    }
+
     /// Says it on stderr.
     pub(crate) fn report(&self) -> ExitCode {
         crate::output::complain(&self.problem, self.hint.as_deref());
@@ -97,6 +102,18 @@ impl From<Problem> for Failure {
             hint: None,
             code: FAILED,
         }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        failure.problem
+    }
+}
+
+impl From<CoordinatorError> for Problem {
+    fn from(error: CoordinatorError) -> Self {
+        Self::new(coordinator_slug(&error), &error)
     }
 }
 

@@ -11,6 +11,7 @@ mod bytes;
 mod checkpoint;
 mod command;
 mod coordinator;
+mod describe;
 mod duration;
 mod failure;
 mod inspect;
@@ -27,9 +28,10 @@ mod stop;
 mod text;
 mod verify;
 mod wait;
+mod watch;
 mod workers;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,6 +56,7 @@ enum Task {
     Unpack(archive::UnpackArguments),
     Status(status::Arguments),
     Workers(workers::Arguments),
+    Watch(watch::Arguments),
     Checkpoint(checkpoint::Arguments),
     List(list::Arguments),
     Wait(wait::Arguments),
@@ -67,6 +70,8 @@ enum Task {
     /// this program is that when it is called by that name
     #[command(disable_help_flag = true)]
     Command(Words),
+    Completions(describe::CompletionArguments),
+    Man(describe::ManArguments),
 }
 
 /// Options that are not ours.
@@ -102,11 +107,14 @@ fn main() -> ExitCode {
         Task::Unpack(arguments) => archive::unpack(&arguments),
         Task::Status(arguments) => status::run(&arguments),
         Task::Workers(arguments) => workers::run(&arguments),
+        Task::Watch(arguments) => watch::run(&arguments),
         Task::Checkpoint(arguments) => checkpoint::run(&arguments),
         Task::List(arguments) => list::run(&arguments),
         Task::Wait(arguments) => wait::run(&arguments),
         Task::Stop(arguments) => stop::run(&arguments),
         Task::Logs(arguments) => logs::run(&arguments),
+        Task::Completions(arguments) => describe::completions(&arguments, Cli::command()),
+        Task::Man(arguments) => describe::man(&arguments, Cli::command()),
         Task::Coordinator(Words { words }) => return coordinator::run(&words),
         Task::Command(Words { words }) => return command::run(&words),
     };

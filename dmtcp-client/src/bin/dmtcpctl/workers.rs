@@ -26,9 +26,10 @@ struct Workers {
     workers: Vec<Worker>,
 }
 
-#[derive(Debug, Serialize)]
-struct Worker {
-    number: u64,
+/// One of them as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Worker {
+    pub(crate) number: u64,
     program: String,
     host: String,
     real_pid: i32,
