@@ -34,7 +34,8 @@ pub use error::ServerError;
 pub use events::{ComputationEvent, Events, Stamped};
 pub use observe::{
     BarrierPassage, ChromeTrace, Exposition, FailedRounds, Metrics, PeerCounts, ReportError,
-    RoundOutcome, RoundTimeline, SealingSpan, Step, TrackStep, WorkerTrack,
+    ReportFiles, Reports, RoundOutcome, RoundTimeline, SealingSpan, Step, TraceFileError,
+    TracedBarrier, TracedRound, TracedWorker, TrackStep, WorkerTrack, read_trace,
 };
 pub use open_files::raise_open_file_limit;
 pub use processes::NotKilled;

@@ -17,6 +17,9 @@ pub enum News<'a> {
     KeyValuesWritten(&'a Path),
     /// It could not be read or written.
     KeyValuesNotWritten(&'a StandaloneError),
+    /// A file of [`StandaloneConfig::reports`](super::StandaloneConfig::reports) could not be
+    /// written; why.
+    ReportNotWritten(&'a str),
 }
 
 impl News<'_> {
@@ -29,6 +32,7 @@ impl News<'_> {
                 let text = format!("key-value store in {}", path.display());
                 Some((Importance::Note, text))
             }
+            Self::ReportNotWritten(why) => Some((Importance::Warning, (*why).to_owned())),
             Self::KeyValuesNotWritten(error) => {
                 let text = format!("the key-value store is not written: {}", with_causes(error));
                 Some((Importance::Warning, text))

@@ -5,8 +5,10 @@ use super::files::{PortFile, StatusFile};
 use super::key_values;
 use super::news::News;
 use super::script::{ScriptSealer, Told};
-use crate::server::{Access, Computation, ComputationConfig, ComputationEvent, Event, Server};
-use crate::{durable, identity};
+use crate::server::{
+    Access, Computation, ComputationConfig, ComputationEvent, Event, ReportFiles, Reports, Server,
+};
+use crate::{durable, identity, with_causes};
 use dmtcp_proto::{CoordinatorConfig, Dialect, Interval};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -53,6 +55,8 @@ pub struct StandaloneConfig {
     /// Directory for files with all of the key-value store: a new one behind each complete checkpoint
     /// and restart, and one in the end. Default: none.
     pub key_values_dir: Option<PathBuf>,
+    /// Files with a trace of the last 32 rounds, and with metrics. Default: none.
+    pub reports: ReportFiles,
 }
 
 impl Default for StandaloneConfig {
@@ -73,6 +77,7 @@ impl Default for StandaloneConfig {
             port_file: None,
             status_file: None,
             key_values_dir: None,
+            reports: ReportFiles::default(),
         }
     }
 }
@@ -88,6 +93,8 @@ pub enum Input {
     Closed,
     /// End, and let all processes exit.
     Quit,
+    /// A file of [`StandaloneConfig::reports`] could not be written; why.
+    ReportNotWritten(String),
 }
 
 /// Why it ended.
@@ -140,6 +147,7 @@ pub struct Standalone {
     _port_file: Option<PortFile>,
     status_file: Option<StatusFile>,
     key_values_dir: Option<PathBuf>,
+    reports: Reports,
 }
 
 impl Standalone {
@@ -162,6 +170,10 @@ impl Standalone {
             .addr(config.addr)
             .access(config.access)
             .coordinator(core)
+            .timelines(match config.reports.trace {
+                Some(_) => TRACED_ROUNDS,
+                None => 0,
+            })
             .sealer(sealer);
         let computation = match config.listener {
             Some(listener) => server.open_on(listener, opening)?,
@@ -181,6 +193,12 @@ impl Standalone {
         let port_file = port_file.map(|path| PortFile::write(path, computation.port()));
         let (input, inputs) = mpsc::channel();
         forward(&computation, &input)?;
+        let told = input.clone();
+        let reports = Reports::start(&computation, config.reports, move |error| {
+            // Nobody is there to be told if it has ended meanwhile.
+            let _ = told.send(Input::ReportNotWritten(with_causes(error)));
+        });
+        let reports = reports.map_err(durable::failed("start a thread for", "reports".as_ref()))?;
         Ok(Self {
             server,
             computation: Arc::new(computation),
@@ -192,6 +210,7 @@ impl Standalone {
             _port_file: port_file.transpose()?,
             status_file,
             key_values_dir: config.key_values_dir,
+            reports,
         })
     }
 
@@ -225,6 +244,7 @@ impl Standalone {
             match input {
                 Ok(Input::Event(event)) => {
                     told(&News::Event(&event));
+                    self.reports.note(&event);
                     if let ComputationEvent::Coordinator(
                         Event::CheckpointComplete { .. } | Event::RestartComplete { .. },
                     ) = event
@@ -243,6 +263,7 @@ impl Standalone {
                         _ => {}
                     }
                 }
+                Ok(Input::ReportNotWritten(error)) => told(&News::ReportNotWritten(&error)),
                 Ok(Input::Quit | Input::Closed) | Err(RecvTimeoutError::Disconnected) => {
                     break Ending::Quit;
                 }
@@ -296,6 +317,7 @@ impl Standalone {
             _ => self.computation.close(FAREWELL),
         };
         self.write_key_values(told);
+        drop(self.reports);
         let _ = self.server.shutdown(FAREWELL);
         if let Some(file) = self.status_file {
             // The process ends; who reads the file sees that its pid is gone.
@@ -322,5 +344,7 @@ fn forward(computation: &Computation, input: &Sender<Input>) -> Result<(), Stand
     Ok(())
 }
 
+/// Of a computation of a thousand processes, some 10 MB.
+const TRACED_ROUNDS: usize = 32;
 /// For processes that are told to exit, and for the script that is being written.
 const FAREWELL: Duration = Duration::from_secs(20);

@@ -16,6 +16,7 @@ mod jobs;
 mod real;
 mod real_dmtcp;
 mod real_drop_in;
+mod reports;
 mod run;
 #[path = "../sample_images/mod.rs"]
 mod sample_images;

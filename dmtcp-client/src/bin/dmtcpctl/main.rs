@@ -26,6 +26,7 @@ mod state_dir;
 mod status;
 mod stop;
 mod text;
+mod trace;
 mod verify;
 mod wait;
 mod watch;
@@ -70,6 +71,7 @@ enum Task {
     /// this program is that when it is called by that name
     #[command(disable_help_flag = true)]
     Command(Words),
+    Trace(trace::Arguments),
     Completions(describe::CompletionArguments),
     Man(describe::ManArguments),
 }
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
         Task::Wait(arguments) => wait::run(&arguments),
         Task::Stop(arguments) => stop::run(&arguments),
         Task::Logs(arguments) => logs::run(&arguments),
+        Task::Trace(arguments) => trace::run(&arguments),
         Task::Completions(arguments) => describe::completions(&arguments, Cli::command()),
         Task::Man(arguments) => describe::man(&arguments, Cli::command()),
         Task::Coordinator(Words { words }) => return coordinator::run(&words),

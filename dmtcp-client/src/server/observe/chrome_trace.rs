@@ -83,13 +83,13 @@ impl<'a> ChromeTrace<'a> {
 }
 
 /// A group of lines; viewers take 0 for the idle process.
-const COORDINATOR: u64 = 1;
+pub(super) const COORDINATOR: u64 = 1;
 const FIRST_HOST: u64 = 2;
 /// Lines of the coordinator. Those of workers come behind, since viewers want one number for one
 /// line in the whole file.
-const ROUNDS: u64 = 1;
-const BARRIERS: u64 = 2;
-const SEALING: u64 = 3;
+pub(super) const ROUNDS: u64 = 1;
+pub(super) const BARRIERS: u64 = 2;
+pub(super) const SEALING: u64 = 3;
 const FIRST_WORKER: u64 = 10;
 
 fn write<T: Borrow<RoundTimeline>>(timelines: &[T], out: &mut impl Write) -> io::Result<()> {

@@ -9,16 +9,20 @@ mod error;
 mod exposition;
 mod metrics;
 mod recorder;
+mod reports;
 mod tally;
 mod timeline;
+mod trace_file;
 
 pub use chrome_trace::ChromeTrace;
 pub use error::ReportError;
 pub use exposition::Exposition;
 pub use metrics::{FailedRounds, Metrics, PeerCounts};
+pub use reports::{ReportFiles, Reports};
 pub use timeline::{
     BarrierPassage, RoundOutcome, RoundTimeline, SealingSpan, Step, TrackStep, WorkerTrack,
 };
+pub use trace_file::{TraceFileError, TracedBarrier, TracedRound, TracedWorker, read_trace};
 
 pub(super) use recorder::{Limits, Recorder};
 pub(super) use tally::Tally;

@@ -4,7 +4,7 @@
 //! with 1 where it is used in a wrong way. What it does not know or cannot do is refused.
 
 use dmtcp_client::Interval;
-use dmtcp_client::server::{Access, Network};
+use dmtcp_client::server::{Access, Network, ReportFiles};
 use dmtcp_client::standalone::Importance;
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -39,6 +39,8 @@ pub(super) struct Arguments {
     pub(super) least_logged: Option<Importance>,
     /// Files with the key-value store are written into the working directory.
     pub(super) write_key_values: bool,
+    /// Files with a trace and with metrics.
+    pub(super) reports: ReportFiles,
     /// Where lines go that all programs of a computation write, as well.
     pub(super) shared_log: Option<PathBuf>,
     /// This is the background process of another one, which handed it the socket.
@@ -76,6 +78,7 @@ pub(super) fn read(
         least_logged: None,
         write_key_values: set("DMTCP_COORD_WRITE_KV_DATA")
             .is_some_and(|value| value.as_encoded_bytes().starts_with(b"1")),
+        reports: ReportFiles::default(),
         shared_log: set("DMTCP_LOG_FILE").map(PathBuf::from),
         listener_is_stdin: false,
     };
@@ -113,6 +116,8 @@ pub(super) fn read(
             "-i" | "--interval" => arguments.interval = interval(value()?)?,
             "--coord-logfile" => arguments.log_file = Some(value()?.into()),
             "-q" | "--quiet" => arguments.quiet += 1,
+            "--trace" => arguments.reports.trace = Some(value()?.into()),
+            "--metrics" => arguments.reports.metrics = Some(value()?.into()),
             "--write-kv-data" => arguments.write_key_values = true,
             LISTENER_IS_STDIN => arguments.listener_is_stdin = true,
             other => {
@@ -254,6 +259,10 @@ A coordinator for DMTCP's programs of any release from 2.4 on.
       --coord-logfile FILE log of a coordinator in the background (DMTCP_COORD_LOG_FILENAME)
       --write-kv-data      write the key-value store to a file in the working directory, behind each
                            checkpoint and restart and in the end; so does DMTCP_COORD_WRITE_KV_DATA=1
+      --trace FILE         write the last 32 rounds there, behind each: who was where when, for
+                           https://ui.perfetto.dev or `dmtcpctl trace`
+      --metrics FILE       write counters there, behind each round and every 15 s, for the textfile
+                           collector of Prometheus' node_exporter (NAME.prom)
   -q, --quiet              no notes; twice: no warnings either
       --help, --version
 
