@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let failed = |error: io::Error| failed("threads", &error);
     listen(signals, events.clone()).map_err(failed)?;
     let view = match (arguments.json, terminal::is_there()) {
-        (true, _) => View::Json(changes::Changes::default()),
+        (true, _) => View::Json(Box::default()),
         (false, true) => View::Screen(None),
         (false, false) => View::Lines(String::new()),
     };
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// How it is shown.
 #[derive(Debug)]
 enum View {
-    Json(changes::Changes),
+    Json(Box<changes::Changes>),
     Screen(Option<Terminal>),
     /// Neither: a line for each change, after the line before.
     Lines(String),

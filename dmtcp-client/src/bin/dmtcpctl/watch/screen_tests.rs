@@ -106,6 +106,28 @@ now       1000 processes, in a checkpoint for 3s
 }
 
 #[test]
+fn images_grow_towards_the_size_of_the_last_set() {
+    let mut look = look(vec![worker(1, WorkerState::Checkpointing, None)]);
+    let mut images = |written| {
+        let seen = look.coordinator.as_mut().unwrap();
+        seen.round = Some((Duration::from_secs(3), Some(written)));
+        let lines = frame(&look, PLAIN);
+        let line = lines.iter().find(|line| line.starts_with("images"));
+        line.cloned().unwrap()
+    };
+    let half = "images    ###############............... 512.0 MiB of about 1.0 GiB";
+    assert_eq!(images(1 << 29), half);
+    let more = "images    ############################## 2.0 GiB of about 1.0 GiB";
+    assert_eq!(images(1 << 31), more);
+    look.set = None;
+    let lines = frame(&look, PLAIN);
+    assert!(
+        lines.contains(&"images    2.0 GiB written".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn no_size_of_a_terminal_breaks_it() {
     let mut looks = vec![crowd(), look(Vec::new())];
     looks[0].silent = Some((

@@ -338,3 +338,29 @@ fn written_since(attempts: &Path, began: SystemTime) -> Option<u64> {
 /// From when on a worker that others wait for is spoken of.
 const STALL: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_this_round_writes_counts() {
+        let attempts = tempfile::tempdir().unwrap();
+        assert_eq!(written_since(attempts.path(), UNIX_EPOCH), None);
+        let write = |attempt: &str, name: &str, bytes: usize| {
+            let images = attempts.path().join(attempt).join("images");
+            fs::create_dir_all(images.join("ckpt_a_files")).unwrap();
+            let file = fs::File::create(images.join(name)).unwrap();
+            file.set_len(bytes as u64).unwrap();
+            file
+        };
+        let began = SystemTime::now() - Duration::from_secs(60);
+        write("000009", "ckpt_a.dmtcp", 1000);
+        let old = write("000010", "ckpt_a.dmtcp", 100);
+        old.set_modified(began - Duration::from_secs(1)).unwrap();
+        assert_eq!(written_since(attempts.path(), began), Some(0));
+        write("000010", "ckpt_a.dmtcp.temp", 10);
+        write("000010", "ckpt_b.dmtcp", 7);
+        assert_eq!(written_since(attempts.path(), began), Some(17));
+    }
+}
