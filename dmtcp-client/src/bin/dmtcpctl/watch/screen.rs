@@ -88,7 +88,7 @@ fn heading(look: &Snapshot, canvas: Canvas) -> Vec<String> {
     let clock = clock.split(' ').nth(1).unwrap_or_default();
     let clock = fitted(clock, canvas.columns);
     let about = match &look.coordinator {
-        Some(seen) => coordinator(seen),
+        Some(seen) => coordinator(seen, look.job.as_ref()),
         None => "no coordinator now".to_owned(),
     };
     let room = canvas.columns.saturating_sub(clock.chars().count() + 1);
@@ -108,7 +108,7 @@ fn heading(look: &Snapshot, canvas: Canvas) -> Vec<String> {
         row("set", set.trim_start_matches("set ").to_owned());
     }
     if let Some(seen) = &look.coordinator {
-        row("now", now_in_words(seen));
+        row("now", now_in_words(seen, look.job.is_some()));
         if let Some((_, Some(written))) = seen.round {
             row("images", written_in_words(written, look, canvas));
         }
@@ -130,9 +130,14 @@ fn heading(look: &Snapshot, canvas: Canvas) -> Vec<String> {
     lines
 }
 
-fn coordinator(seen: &Seen) -> String {
-    let release = seen.release.as_deref().map(printable);
-    let release = release.unwrap_or_else(|| format!("speaks {}", seen.dialect));
+/// The release is that of the coordinator, or of the programs of a job under ours.
+fn coordinator(seen: &Seen, job: Option<&JobRecord>) -> String {
+    let of_job = job.and_then(|job| job.dmtcp.as_deref());
+    let release = match (&seen.release, of_job) {
+        (Some(release), _) => printable(release),
+        (None, Some(release)) => format!("DMTCP {}", printable(release)),
+        (None, None) => format!("speaks {}", seen.dialect),
+    };
     let pid = seen.pid.map(|pid| format!(", pid {pid}"));
     format!("{}  {release}{}", seen.address, pid.unwrap_or_default())
 }
@@ -190,7 +195,8 @@ fn under_way(seen: &Seen) -> &'static str {
     under_way
 }
 
-fn now_in_words(seen: &Seen) -> String {
+/// A job checkpoints by itself; its coordinator then knows of no interval.
+fn now_in_words(seen: &Seen, of_job: bool) -> String {
     let mut text = peers(seen);
     if let Some((since, _)) = seen.round {
         text += &format!(" for {}", spoken(since));
@@ -198,8 +204,8 @@ fn now_in_words(seen: &Seen) -> String {
     }
     text + &match seen.interval {
         Interval::Every(period) => format!("; a checkpoint every {}", spoken(period)),
-        Interval::Never => "; checkpoints only when asked for".to_owned(),
-        Interval::Unchanged => String::new(),
+        Interval::Never if !of_job => "; checkpoints only when asked for".to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -303,8 +303,10 @@ fn ask(coordinator: &Coordinator, stalls: &mut StallWatch) -> Result<Answer, Err
     };
     let list = workers.as_deref().unwrap_or_default();
     let stall = stalls.look_at_list(list, coordinator.addr());
+    // Somebody may have come or gone between the two.
+    let listed = workers.as_ref().map(|workers| u32::try_from(workers.len()));
     Ok(Answer {
-        peers: status.peers,
+        peers: listed.map_or(status.peers, |listed| listed.unwrap_or(u32::MAX)),
         running: status.running,
         interval: status.interval,
         workers,
@@ -319,7 +321,8 @@ fn is_gone(error: &Error) -> bool {
     source.kind() == std::io::ErrorKind::ConnectionRefused
 }
 
-/// Bytes of the files in the newest attempt's directory of images that were written to since then.
+/// Bytes of the files in the newest attempt's directory of images that are being written, or were
+/// since then.
 fn written_since(attempts: &Path, began: SystemTime) -> Option<u64> {
     let attempts = fs::read_dir(attempts).ok()?.flatten();
     let newest = attempts.max_by_key(|entry| {
@@ -329,7 +332,10 @@ fn written_since(attempts: &Path, began: SystemTime) -> Option<u64> {
     let images = fs::read_dir(newest.path().join("images")).ok()?.flatten();
     let sizes = images.filter_map(|entry| {
         let file = entry.metadata().ok()?;
-        let is_new = file.modified().is_ok_and(|changed| changed >= began);
+        let name = entry.file_name();
+        let is_being_written = name.as_encoded_bytes().ends_with(b".temp");
+        let was_written = || file.modified().is_ok_and(|changed| changed >= began);
+        let is_new = is_being_written || was_written();
         (file.is_file() && is_new).then_some(file.len())
     });
     Some(sizes.fold(0, u64::saturating_add))
@@ -359,7 +365,9 @@ mod tests {
         let old = write("000010", "ckpt_a.dmtcp", 100);
         old.set_modified(began - Duration::from_secs(1)).unwrap();
         assert_eq!(written_since(attempts.path(), began), Some(0));
-        write("000010", "ckpt_a.dmtcp.temp", 10);
+        // It was opened before anybody was seen in the round.
+        let temp = write("000010", "ckpt_a.dmtcp.temp", 10);
+        temp.set_modified(began - Duration::from_secs(1)).unwrap();
         write("000010", "ckpt_b.dmtcp", 7);
         assert_eq!(written_since(attempts.path(), began), Some(17));
     }
