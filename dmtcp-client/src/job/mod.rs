@@ -32,6 +32,7 @@ mod program;
 mod progress;
 mod record;
 mod registry;
+mod reports;
 mod running;
 mod settings;
 mod state_file;

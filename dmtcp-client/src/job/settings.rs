@@ -19,7 +19,7 @@ use crate::{
     Tools,
     attempt::{Attempts, Program},
     process::Stream,
-    server::Server,
+    server::{ReportFiles, Server},
     set::RetentionPolicy,
 };
 
@@ -80,6 +80,7 @@ pub struct Job {
     pub(super) exit_codes: ExitCodes,
     pub(super) stdin: Stream,
     pub(super) show: bool,
+    pub(super) reports: ReportFiles,
     pub(super) registry: Option<Registry>,
     pub(super) configure: Arc<Configure>,
     pub(super) control: JobControl,
@@ -118,6 +119,7 @@ impl Job {
             exit_codes: ExitCodes::default(),
             stdin: Stream::Null,
             show: false,
+            reports: ReportFiles::default(),
             registry: None,
             configure: Arc::new(|attempts| attempts),
             control: JobControl::default(),
@@ -230,6 +232,12 @@ impl Job {
     /// does not come again behind a restart.
     pub fn stdin(self, stdin: Stream) -> Self {
         Self { stdin, ..self }
+    }
+
+    /// Files with a trace of the last rounds of the attempt that runs, or ran last, and with its
+    /// metrics. What cannot be written is told, and the job goes on. Default: none.
+    pub fn reports(self, reports: ReportFiles) -> Self {
+        Self { reports, ..self }
     }
 
     /// Whether the program's output appears on this process's own standard output and error, too,

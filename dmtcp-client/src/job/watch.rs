@@ -13,6 +13,7 @@ use super::{
     last::LastCheckpoint,
     life::{Ended, LOOK, Life},
     pace::{CheckpointTime, Decision, EndSource},
+    reports::AttemptReports,
     verdict::{Seen, Verdict, judge},
 };
 use crate::{
@@ -38,6 +39,8 @@ struct Watch {
     closed: Option<Instant>,
     /// A set is there behind which it shall stop.
     is_done: bool,
+    /// `None`: there is no thread for them.
+    reports: Option<AttemptReports>,
 }
 
 /// A checkpoint that is under way.
@@ -50,6 +53,8 @@ struct Round {
 impl Life<'_, '_> {
     /// Until the attempt is over.
     pub(super) fn watch(&mut self, begun: Begun) -> Result<Outcome, Ended> {
+        let reports = AttemptReports::start(begun.attempt.computation(), &self.job.reports);
+        let reports = reports.map_err(|error| self.trouble(&error)).ok();
         let mut watch = Watch {
             attempt: begun.attempt,
             events: begun.events,
@@ -62,6 +67,7 @@ impl Life<'_, '_> {
             stop_known: false,
             closed: None,
             is_done: false,
+            reports,
         };
         if begun.restarted {
             self.runs(&mut watch);
@@ -245,6 +251,12 @@ impl Life<'_, '_> {
 
     fn note(&mut self, watch: &mut Watch, event: &ComputationEvent) {
         watch.seen.note(event);
+        if let Some(reports) = &watch.reports {
+            reports.note(event);
+            for text in reports.failures() {
+                self.tell(&JobEvent::Trouble { text });
+            }
+        }
         match event {
             ComputationEvent::Coordinator(event) => self.note_core(watch, event),
             ComputationEvent::SetSealed { set, .. } => self.sealed(watch, set),
@@ -427,11 +439,22 @@ impl Life<'_, '_> {
     fn clear(&mut self, watch: Watch) {
         self.control().set_computation(None);
         let Watch {
-            attempt, events, ..
+            attempt,
+            events,
+            reports,
+            ..
         } = watch;
+        // Those that were told before it ended, as its last round.
+        while let (Some(reports), Ok(event)) = (&reports, events.try_recv()) {
+            reports.note(&event);
+        }
         drop(events);
         if let Err(error) = attempt.kill() {
             self.trouble(&error);
+        }
+        // Behind the end of the processes: it may wait for a slow file system.
+        for text in reports.into_iter().flat_map(AttemptReports::finish) {
+            self.tell(&JobEvent::Trouble { text });
         }
         self.output.followed();
     }

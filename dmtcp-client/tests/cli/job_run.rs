@@ -352,3 +352,27 @@ fn it_reads_nothing_unless_it_shall() {
         assert_eq!(output.status.code(), Some(170));
     }
 }
+
+#[test]
+fn where_the_time_of_its_checkpoints_went_is_written_down() {
+    let stage = Stage::new();
+    let [trace, metrics] = ["trace.json", "m.prom"].map(|name| stage.base.path().join(name));
+    let [trace, metrics] = [&trace, &metrics].map(|path| path.to_str().unwrap());
+    let files = ["--trace", trace, "--metrics", metrics];
+    let stop = ["--stop-after-checkpoint", "--interval", "100ms"];
+    let ran = to_its_end(on_dir(&stage, "run", &[&files[..], &stop].concat()));
+    assert_eq!(ran.code, 85, "{ran:?}");
+    let json = crate::run::run(["trace", "--json", trace]).json("trace");
+    let round = &json["rounds"][0];
+    assert_eq!(
+        (&round["workers"], &round["outcome"]),
+        (&1.into(), &"complete".into())
+    );
+    let text = fs::read_to_string(metrics).unwrap();
+    assert!(text.contains("dmtcp_rounds_complete_total{"), "{text}");
+
+    let nowhere = ["--trace", "/dev/null/trace", "-v"];
+    let ran = to_its_end(on_dir(&stage, "run", &[&nowhere[..], &stop].concat()));
+    assert_eq!(ran.code, 85, "{ran:?}");
+    assert!(ran.err.contains("/dev/null/trace"), "{}", ran.err);
+}

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Say where the time of each checkpoint went, and who came last, from the file of `coordinator
-/// --trace`; the viewer Perfetto draws the same file
+/// --trace` or `run --trace`; the viewer Perfetto draws the same file
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The trace

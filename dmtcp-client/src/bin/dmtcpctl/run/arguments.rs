@@ -122,6 +122,12 @@ pub(crate) struct JobArguments {
     /// The program reads what this command reads; default: it reads nothing
     #[arg(long)]
     pub(super) stdin: bool,
+    /// Write down here where the time of the last checkpoints went: `dmtcpctl trace`, Perfetto
+    #[arg(long, value_name = "FILE")]
+    pub(super) trace: Option<PathBuf>,
+    /// Write counters here for the textfile collector of Prometheus' node_exporter (NAME.prom)
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics: Option<PathBuf>,
     /// Say nothing on stderr but what the program says
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,

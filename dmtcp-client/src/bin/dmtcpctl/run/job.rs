@@ -8,6 +8,7 @@ use dmtcp_client::attempt::Program;
 use dmtcp_client::job::pace::{AutoInterval, IntervalPolicy, PlannedEnd};
 use dmtcp_client::job::{Begin, ExitCodes, Job, Registry, directory_name};
 use dmtcp_client::process::Stream;
+use dmtcp_client::server::ReportFiles;
 use dmtcp_client::set::RetentionPolicy;
 use dmtcp_client::{Launch, Tools, with_causes};
 use std::ffi::OsString;
@@ -99,6 +100,10 @@ fn settle(job: Job, arguments: &JobArguments, tools: Option<Tools>) -> Result<Jo
     if let Some(limit) = arguments.timeout {
         job = job.time_limit(limit);
     }
+    let mut reports = ReportFiles::default();
+    reports.trace.clone_from(&arguments.trace);
+    reports.metrics.clone_from(&arguments.metrics);
+    job = job.reports(reports);
     if arguments.stdin {
         job = job.stdin(Stream::Inherit);
     }
