@@ -31,6 +31,7 @@ mod causes;
 mod checksum;
 pub mod coordinator;
 mod deadline;
+pub mod doctor;
 mod durable;
 pub mod foreign;
 pub mod host;

@@ -98,6 +98,12 @@ impl Attempt {
         self.children.push(Started { child, place });
     }
 
+    /// Processes of this host that were started; of another host's, those that lead there.
+    pub(crate) fn pids(&self) -> Vec<i32> {
+        let started = self.children.iter();
+        started.map(|started| started.child.id()).collect()
+    }
+
     pub(super) fn started(&self) -> &[Started] {
         &self.children
     }

@@ -38,7 +38,7 @@ pub use signal::Signal;
 pub use situation::{
     Connection, OpenImage, ProcessState, Situation, Syscall, ThreadSituation, Tracer,
 };
-pub(crate) use stat::is_gone;
+pub(crate) use stat::{Stat, is_gone};
 pub use stream::{SharedStream, Stream};
 pub(crate) use tcp_owner::TcpOwners;
 pub(crate) use tcp_table::tcp_table;

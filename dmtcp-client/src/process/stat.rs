@@ -9,11 +9,15 @@ use std::{
 use super::{Exit, ProcessError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stat {
+pub(crate) struct Stat {
     pub(super) state: char,
+    pub(crate) parent: i32,
     pub(super) group: i32,
+    /// What all its threads have used, in clock ticks.
+    pub(crate) processor_time: u64,
+    pub(crate) threads: u64,
     /// Clock ticks since boot.
-    pub(super) start_time: u64,
+    pub(crate) start_time: u64,
     /// 0 unless the process has ended (or may not be looked into).
     pub(super) wait_status: i32,
 }
@@ -25,7 +29,7 @@ impl Stat {
     }
 
     /// The same of the process or thread whose file this is.
-    pub(super) fn at(path: &Path) -> Result<Option<Self>, ProcessError> {
+    pub(crate) fn at(path: &Path) -> Result<Option<Self>, ProcessError> {
         let path = path.to_owned();
         match fs::read(&path) {
             Ok(line) => match Self::parse(&line) {
@@ -45,16 +49,20 @@ impl Stat {
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         // proc(5) counts from 1, and two fields are before the rest.
         let field = |number: usize| fields.get(number - 3).copied();
+        let count = |number: usize| field(number)?.parse::<u64>().ok();
         Some(Self {
             state: field(3)?.chars().next()?,
+            parent: field(4)?.parse().ok()?,
             group: field(5)?.parse().ok()?,
+            processor_time: count(14)?.checked_add(count(15)?)?,
+            threads: count(20)?,
             start_time: field(22)?.parse().ok()?,
             wait_status: field(52).map_or(Some(0), |text| text.parse().ok())?,
         })
     }
 
     /// A zombie has ended: only its number is left.
-    pub(super) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         !matches!(self.state, 'Z' | 'X' | 'x')
     }
 
@@ -84,6 +92,8 @@ mod tests {
         for name in ["sh", "a b", "a) R 1 2 3", "((", ")", ""] {
             let stat = Stat::parse(line(name, "S").as_bytes()).unwrap();
             assert_eq!((stat.state, stat.group, stat.start_time), ('S', 5, 22));
+            let more = (stat.parent, stat.processor_time, stat.threads);
+            assert_eq!(more, (4, 14 + 15, 20));
         }
         let mut bytes = line("X", "Z").into_bytes();
         bytes[6] = 0xff;

@@ -12,6 +12,7 @@ mod checkpoint;
 mod command;
 mod coordinator;
 mod describe;
+mod doctor;
 mod duration;
 mod failure;
 mod inspect;
@@ -63,6 +64,7 @@ enum Task {
     Wait(wait::Arguments),
     Stop(stop::Arguments),
     Logs(logs::Arguments),
+    Doctor(doctor::Arguments),
     /// A coordinator, in place of DMTCP's `dmtcp_coordinator`, with its options; this program is
     /// that when it is called by that name
     #[command(disable_help_flag = true)]
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         Task::Trace(arguments) => trace::run(&arguments),
         Task::Completions(arguments) => describe::completions(&arguments, Cli::command()),
         Task::Man(arguments) => describe::man(&arguments, Cli::command()),
+        Task::Doctor(arguments) => doctor::run(&arguments),
         Task::Coordinator(Words { words }) => return coordinator::run(&words),
         Task::Command(Words { words }) => return command::run(&words),
     };
