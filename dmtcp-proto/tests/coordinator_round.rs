@@ -831,7 +831,7 @@ fn no_round_begins_before_all_launched_programs_have_joined() {
             .interval(Interval::Every(Duration::from_secs(1)));
         let mut world = World::new(config);
         let first = Worker::launch(&mut world, dialect);
-        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
+        let child = first.knock_for_child(&mut world);
         child.take(&mut world);
         child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
         assert!(!world.core.status().running);
@@ -846,6 +846,18 @@ fn no_round_begins_before_all_launched_programs_have_joined() {
         assert!(world.core.status().running);
         assert!(first.order(&mut world).peers == 3);
     });
+}
+
+/// 2.4 launches programs in the state of those that are forked.
+#[test]
+fn a_program_that_2_4_launches_is_not_taken_for_a_child() {
+    let config = CoordinatorConfig::default().launches(2);
+    let mut world = World::new(config);
+    for is_last in [false, true] {
+        let mut program = Worker::knock(&mut world, Dialect::V2_4, "here", WorkerState::Running);
+        program.start(&mut world);
+        assert_eq!(world.core.status().running, is_last);
+    }
 }
 
 /// Found by the fuzzer: it was ordered alone, in the generation before, and its end was not noticed.

@@ -248,7 +248,7 @@ impl CoordinatorCore {
             self.set_interval(hello.interval);
         }
         self.joined += 1;
-        if !restarts && message.state == WorkerState::Unknown {
+        if !restarts && !self.is_forked(conn, message) {
             self.launched = self.launched.saturating_add(1);
         }
         let state = match message.state {
@@ -270,6 +270,14 @@ impl CoordinatorCore {
         self.accept(conn, restarts, virtual_pid);
         self.event(Event::WorkerJoined(info));
         self.join_round(conn);
+    }
+
+    /// Whether a new process is the child of one that is here. Programs that 2.4 launches say that they
+    /// run already, as children do in every release: but a child comes in its parent's name.
+    fn is_forked(&self, conn: ConnId, message: &Message) -> bool {
+        let is_2_4 = self.candidates(conn).only() == Some(Dialect::V2_4);
+        message.state != WorkerState::Unknown
+            && (!is_2_4 || self.roster.has_virtual_pid(message.from.pid))
     }
 
     fn accept(&mut self, conn: ConnId, restarts: bool, virtual_pid: i32) {

@@ -284,13 +284,29 @@ impl Worker {
         state: WorkerState,
     ) -> Self {
         let conn = world.connect();
-        let real_pid = 10_000 + i32::try_from(conn.0).unwrap();
         let id = UniquePid {
             host_id: 7,
             time: conn.0,
-            pid: real_pid,
+            pid: 10_000 + i32::try_from(conn.0).unwrap(),
             generation: 0,
         };
+        Self::knock_as(world, dialect, host, state, conn, id)
+    }
+
+    /// What a process does that is about to fork: connects in its own name.
+    pub fn knock_for_child(&self, world: &mut World) -> Self {
+        let conn = world.connect();
+        Self::knock_as(world, self.dialect, self.host, self.state, conn, self.id)
+    }
+
+    fn knock_as(
+        world: &mut World,
+        dialect: Dialect,
+        host: &'static str,
+        state: WorkerState,
+        conn: ConnId,
+        id: UniquePid,
+    ) -> Self {
         let this = Self {
             conn,
             dialect,
@@ -299,6 +315,7 @@ impl Worker {
             host,
             state,
         };
+        let real_pid = 10_000 + i32::try_from(conn.0).unwrap();
         this.say(world, Body::NewWorker(Self::hello(host, real_pid)));
         this
     }
