@@ -7,7 +7,7 @@ use super::{
     cause::{ended, not_restarted},
     look::Family,
     report::Told,
-    run::{Flow, LOOK, Over, Stage, finished, processes, soon_finished},
+    run::{Flow, LOOK, Over, Stage, finished, processes, run_on, soon_finished},
 };
 use crate::{
     attempt::{Attempt, AttemptError, Attempts},
@@ -94,7 +94,7 @@ impl Stage {
             0 => "idle".to_owned(),
             ticks => format!("{} ms of processor time since", ticks.saturating_mul(10)),
         };
-        let seen = format!("{} run on, {work}", processes(status.peers));
+        let seen = format!("{} on, {work}", run_on(status.peers));
         match usize::try_from(status.peers).is_ok_and(|peers| peers < expected) {
             false => self.ok(SLUG, &seen, begun),
             true => {

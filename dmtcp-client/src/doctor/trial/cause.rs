@@ -1,5 +1,7 @@
 //! Why a step of a trial did not go well: names for what was seen. Nothing is looked at here.
 
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
 use super::super::Finding;
 use super::program::{FileKind, ProgramFile};
 use super::report::Told;
@@ -14,6 +16,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Silent {
     /// What it runs; `None`: it may not be looked into.
+    pub(super) executable: Option<PathBuf>,
+    /// What that is, once it was looked at.
     pub(super) file: Option<ProgramFile>,
     /// DMTCP's library is mapped; `None`: that may not be looked at.
     pub(super) preloaded: Option<bool>,
@@ -25,19 +29,32 @@ pub(super) struct Silent {
 }
 
 impl Silent {
-    /// Nothing will come of waiting.
-    pub(super) fn is_hopeless(&self) -> bool {
+    /// It runs without DMTCP.
+    pub(super) fn is_alone(&self) -> bool {
         !self.is_launching && self.preloaded == Some(false)
+    }
+
+    /// For how long it may be as it is before waiting is given up; `None`: as long as there is time.
+    pub(super) fn patience(&self, stall_after: Duration) -> Option<Duration> {
+        if self.is_alone() {
+            return Some(ALONE);
+        }
+        self.state.and_then(stopped).map(|_| stall_after)
+    }
+
+    /// Reads its program, which takes a moment.
+    pub(super) fn look_at_file(&mut self) {
+        self.file = self.executable.as_deref().map(ProgramFile::at);
     }
 
     pub(super) fn told(&self) -> Told {
         const SLUG: &str = "join";
         let file = self.file.as_ref();
-        let name = file.map_or_else(
+        let name = self.executable.as_ref().map_or_else(
             || "the program".to_owned(),
-            |file| file.path.display().to_string(),
+            |path| path.display().to_string(),
         );
-        if self.is_hopeless() {
+        if self.is_alone() {
             return match file {
                 Some(file) if file.kind == FileKind::Static => Told::new(
                     Finding::failure(
@@ -117,8 +134,8 @@ pub(super) fn ended(slug: &str, exits: &[Exit]) -> Told {
     )
 }
 
-/// Processes that did not go on in a checkpoint.
-pub(super) fn stalled(stall: &Stall) -> Told {
+/// Processes that did not go on in a checkpoint; `outside`: those that DMTCP is not in.
+pub(super) fn stalled(stall: &Stall, outside: &BTreeSet<i32>) -> Told {
     const SLUG: &str = "checkpoint";
     let seen = stall.to_string();
     let states = stall
@@ -130,6 +147,15 @@ pub(super) fn stalled(stall: &Stall) -> Told {
         });
     if let Some((cause, advice)) = states.filter_map(stopped).next() {
         return Told::new(Finding::failure(SLUG, seen).advice(advice), cause);
+    }
+    let mut pids = stall.laggards.iter().map(|laggard| laggard.worker.real_pid);
+    if pids.any(|pid| outside.contains(&pid)) {
+        return Told::new(
+            Finding::failure(SLUG, seen).advice(
+                "it has started a program that DMTCP cannot enter, for which every checkpoint waits",
+            ),
+            "process-outside",
+        );
     }
     Told::new(
         Finding::failure(SLUG, seen).advice(
@@ -188,10 +214,11 @@ pub(super) fn not_restarted(failed: &[FailedRestart]) -> Told {
     }
 }
 
+/// How long a process must be seen to run without DMTCP before that counts.
+const ALONE: Duration = Duration::from_secs(2);
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::doctor::Verdict;
 
@@ -206,6 +233,7 @@ mod tests {
 
     fn silent(file: ProgramFile, preloaded: bool) -> Silent {
         Silent {
+            executable: Some(file.path.clone()),
             file: Some(file),
             preloaded: Some(preloaded),
             is_launching: false,
@@ -229,7 +257,7 @@ mod tests {
             (silent(setuid, false), "setuid-program"),
             (silent(file(FileKind::Dynamic), false), "not-preloaded"),
             (silent(file(FileKind::Dynamic), true), "never-joined"),
-            (stopped, "process-stopped"),
+            (stopped.clone(), "process-stopped"),
         ] {
             let told = silent.told();
             assert_eq!(told.cause, Some(expected), "{silent:?}");
@@ -239,14 +267,22 @@ mod tests {
             is_launching: true,
             ..silent(file(FileKind::Dynamic), false)
         };
-        assert!(!launching.is_hopeless());
+        assert!(!launching.is_alone());
         assert_eq!(launching.told().cause, Some("never-joined"));
         let hidden = Silent {
+            executable: None,
             file: None,
             preloaded: None,
             ..silent(file(FileKind::Static), false)
         };
-        assert!(!hidden.is_hopeless());
+        assert!(!hidden.is_alone());
+        let long = Duration::from_secs(60);
+        assert_eq!(hidden.patience(long), None);
+        assert_eq!(stopped.patience(long), Some(long));
+        assert_eq!(
+            silent(file(FileKind::Static), false).patience(long),
+            Some(ALONE)
+        );
     }
 
     #[test]

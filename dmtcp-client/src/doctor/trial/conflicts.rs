@@ -252,16 +252,17 @@ const RULES: &[Rule] = &[
     },
     Rule {
         slug: "multiprocessing",
-        verdict: Verdict::Note,
+        verdict: Verdict::Warning,
         what: "Python's multiprocessing with a process of its own for resources",
         marks: &[
             Mark::Command("multiprocessing.resource_tracker"),
             Mark::Command("multiprocessing.semaphore_tracker"),
             Mark::Command("multiprocessing.forkserver"),
         ],
-        advice: "warnings on semaphores at a restart are harmless; if it hangs, use the start \
-                 method `fork`, or threads",
-        source: "seen with the releases 2.5 to 5.0; DMTCP-checkpoint's limitations",
+        advice: "with the start methods `spawn` and `forkserver` checkpoints stall for ever at \
+                 Socket::Ckpt_Register_Peer_Info: use `fork`, or threads. Warnings on semaphores at a \
+                 restart are harmless",
+        source: "seen with DMTCP 4.2.0 and its own coordinator; DMTCP-checkpoint's limitations",
     },
     Rule {
         slug: "display",

@@ -66,7 +66,8 @@ pub(super) fn silent(attempt: &Attempt) -> Silent {
     let situation = first.and_then(|first| Situation::of(first.pid).ok().flatten());
     let is_launching = executable.as_deref().is_some_and(is_launcher);
     Silent {
-        file: executable.as_deref().map(ProgramFile::at),
+        file: None,
+        executable: executable.clone(),
         preloaded: first.and_then(has_dmtcp),
         is_launching,
         situation: situation.as_ref().map(ToString::to_string),
@@ -79,9 +80,16 @@ fn is_launcher(executable: &Path) -> bool {
     name.is_some_and(|name| name.trim_end_matches(" (deleted)") == "dmtcp_launch")
 }
 
+/// What the processes of an attempt are like.
+pub(super) struct Looked {
+    pub(super) conflicts: Vec<Conflict>,
+    /// Those that DMTCP is not in.
+    pub(super) outside: BTreeSet<i32>,
+}
+
 /// What the processes use that DMTCP is known to have trouble with. `under_dmtcp`: DMTCP should be in
 /// all of them.
-pub(super) fn look_for_conflicts(attempt: &Attempt, under_dmtcp: bool) -> Vec<Conflict> {
+pub(super) fn look_for_conflicts(attempt: &Attempt, under_dmtcp: bool) -> Looked {
     // A process is without DMTCP for a moment while it starts a program.
     let before = match under_dmtcp {
         true => Family::of(attempt).outside(),
@@ -92,18 +100,22 @@ pub(super) fn look_for_conflicts(attempt: &Attempt, under_dmtcp: bool) -> Vec<Co
     }
     let family = Family::of(attempt);
     let still = family.outside();
+    let outside: BTreeSet<i32> = before.intersection(&still).copied().collect();
     let mut evidence = Evidence::default();
     let mut executables = BTreeSet::new();
     for process in family.members() {
         evidence.add(process);
-        if before.contains(&process.pid) && still.contains(&process.pid) {
+        if outside.contains(&process.pid) {
             evidence.add_outside(process);
         }
         executables.extend(process.executable());
     }
     let mut files = executables.iter().take(MOST_PROGRAMS);
     evidence.go = files.any(|path| ProgramFile::at(path).go);
-    conflicts(&evidence)
+    Looked {
+        conflicts: conflicts(&evidence),
+        outside,
+    }
 }
 
 /// More than the start of a program takes until its libraries are there.

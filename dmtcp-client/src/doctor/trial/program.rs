@@ -52,7 +52,9 @@ impl ProgramFile {
             path: path.to_owned(),
             kind: read.map_or(FileKind::Unknown, |_| kind(&content)),
             privileged: mode & 0o6000 != 0,
-            go: contains(&content, GO),
+            go: Elf::of(&content)
+                .and_then(|elf| elf.is_go())
+                .unwrap_or(false),
         }
     }
 }
@@ -72,42 +74,81 @@ fn kind(content: &[u8]) -> FileKind {
             FileKind::Script(OsString::from_vec(word.to_vec()).into())
         });
     }
-    match has_interpreter(content) {
+    match Elf::of(content).and_then(|elf| elf.has_interpreter()) {
         Some(true) => FileKind::Dynamic,
         Some(false) => FileKind::Static,
         None => FileKind::Unknown,
     }
 }
 
-/// Whether an ELF file names a dynamic linker; `None`: it is none that is read here.
-fn has_interpreter(elf: &[u8]) -> Option<bool> {
-    elf.strip_prefix(b"\x7fELF")?;
-    let is_64 = match elf.get(4)? {
-        1 => false,
-        2 => true,
-        _ => return None,
-    };
-    // Little-endian, as all architectures that DMTCP knows are.
-    (*elf.get(5)? == 1).then_some(())?;
-    let (table, size, count) = match is_64 {
-        true => (
-            number(elf, 32, 8)?,
-            number(elf, 54, 2)?,
-            number(elf, 56, 2)?,
-        ),
-        false => (
-            number(elf, 28, 4)?,
-            number(elf, 42, 2)?,
-            number(elf, 44, 2)?,
-        ),
-    };
-    for index in 0..count {
-        let at = table.checked_add(index.checked_mul(size)?)?;
-        if number(elf, usize::try_from(at).ok()?, 4)? == INTERPRETER {
-            return Some(true);
-        }
+/// A program's ELF file.
+struct Elf<'a> {
+    content: &'a [u8],
+    is_64: bool,
+}
+
+impl<'a> Elf<'a> {
+    /// `None`: it is none that is read here.
+    fn of(content: &'a [u8]) -> Option<Self> {
+        content.strip_prefix(b"\x7fELF")?;
+        let is_64 = match content.get(4)? {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        // Little-endian, as all architectures that DMTCP knows are.
+        (*content.get(5)? == 1).then_some(Self { content, is_64 })
     }
-    Some(false)
+
+    fn number(&self, at: u64, [narrow, wide]: [(u64, usize); 2]) -> Option<u64> {
+        let (offset, len) = if self.is_64 { wide } else { narrow };
+        number(
+            self.content,
+            usize::try_from(at.checked_add(offset)?).ok()?,
+            len,
+        )
+    }
+
+    /// Where the entries of the table of segments are; `None`: the file is cut or damaged.
+    fn segments(&self) -> Option<Vec<u64>> {
+        let table = self.number(0, [(28, 4), (32, 8)])?;
+        let size = self.number(0, [(42, 2), (54, 2)])?;
+        let count = self.number(0, [(44, 2), (56, 2)])?;
+        (0..count)
+            .map(|index| table.checked_add(index.checked_mul(size)?))
+            .collect()
+    }
+
+    fn kind_of(&self, segment: u64) -> Option<u64> {
+        self.number(segment, [(0, 4), (0, 4)])
+    }
+
+    /// Whether it names a dynamic linker.
+    fn has_interpreter(&self) -> Option<bool> {
+        for segment in self.segments()? {
+            if self.kind_of(segment)? == INTERPRETER {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// Whether it has the note that Go's linker leaves.
+    fn is_go(&self) -> Option<bool> {
+        for segment in self.segments()? {
+            if self.kind_of(segment)? != NOTES {
+                continue;
+            }
+            let at = self.number(segment, [(4, 4), (8, 8)])?;
+            let len = self.number(segment, [(16, 4), (32, 8)])?;
+            let end = usize::try_from(at.checked_add(len)?).ok()?;
+            let notes = self.content.get(usize::try_from(at).ok()?..end)?;
+            if notes.windows(GO.len()).any(|part| part == GO) {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
 }
 
 fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
@@ -119,15 +160,12 @@ fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     Some(folded)
 }
 
-fn contains(content: &[u8], text: &[u8]) -> bool {
-    content.windows(text.len()).any(|part| part == text)
-}
-
 const INTERPRETER: u64 = 3;
-/// Where Go keeps what a program was built from.
-const GO: &[u8] = b"\xff Go buildinf:";
-/// Of a file that is looked at.
-const MOST: u64 = 32 << 20;
+const NOTES: u64 = 4;
+/// Type and name of the note with the number of a build.
+const GO: &[u8] = b"\x04\0\0\0Go\0\0";
+/// Of a file that is looked at: its tables and notes are at its beginning.
+const MOST: u64 = 1 << 20;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -169,7 +207,11 @@ pub(super) mod tests {
     fn programs_are_found_as_a_shell_does() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p");
-        let content = [elf(&[1]), GO.to_vec()].concat();
+        // Its segment of notes is all of it.
+        let mut content = [elf(&[1, 4]), vec![4, 0, 0, 0], vec![9; 4], GO.to_vec()].concat();
+        let len = u64::try_from(content.len()).unwrap();
+        let at = 64 + 56 + 32;
+        content[at..at + 8].copy_from_slice(&len.to_le_bytes());
         fs::write(&path, content).unwrap();
         let list = OsString::from(dir.path());
         assert_eq!(ProgramFile::find(OsStr::new("p"), Some(&list)), None);

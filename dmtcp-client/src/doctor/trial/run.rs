@@ -1,6 +1,7 @@
 //! The steps of a trial, one after the other. What follows from what is seen: `cause`.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -30,6 +31,7 @@ pub(super) fn run(mut trial: Trial) -> TrialReport {
         settings: Settings {
             run_for: trial.run_for,
             limit: trial.limit,
+            stall_after: trial.stall_after,
             settle: trial.settle,
             under_dmtcp: matches!(trial.what, What::Dmtcp { .. }),
             gzip: trial.gzip,
@@ -38,6 +40,7 @@ pub(super) fn run(mut trial: Trial) -> TrialReport {
         interrupt: trial.interrupt.clone(),
         on_step: std::mem::take(&mut trial.on_step),
         report: TrialReport::default(),
+        outside: BTreeSet::new(),
     };
     let scratch = match Scratch::in_dir(&trial.dir) {
         Ok(scratch) => scratch,
@@ -65,11 +68,14 @@ pub(super) struct Stage {
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) on_step: OnStep,
     pub(super) report: TrialReport,
+    /// Processes that DMTCP is not in.
+    pub(super) outside: BTreeSet<i32>,
 }
 
 pub(super) struct Settings {
     pub(super) run_for: Duration,
     pub(super) limit: Duration,
+    pub(super) stall_after: Duration,
     pub(super) settle: Duration,
     pub(super) under_dmtcp: bool,
     pub(super) gzip: bool,
@@ -182,6 +188,12 @@ pub(super) fn soon_finished(attempt: &Attempt) -> Option<Vec<Exit>> {
     }
 }
 
+/// `1 process runs`, `2 processes run`.
+pub(super) fn run_on(count: u32) -> String {
+    let verb = if count == 1 { "runs" } else { "run" };
+    format!("{} {verb}", processes(count))
+}
+
 pub(super) fn processes(count: u32) -> String {
     match count {
         1 => "1 process".to_owned(),
@@ -201,5 +213,9 @@ mod tests {
     #[test]
     fn counts() {
         assert_eq!([processes(1), processes(3)], ["1 process", "3 processes"]);
+        assert_eq!(
+            [run_on(1), run_on(0)],
+            ["1 process runs", "0 processes run"]
+        );
     }
 }

@@ -32,7 +32,9 @@ impl Stage {
     pub(super) fn first(&mut self, attempts: &Attempts<'_>, attempt: &Attempt) -> Flow<()> {
         self.join(attempt)?;
         self.watch(attempt)?;
-        self.report.conflicts = look_for_conflicts(attempt, self.settings.under_dmtcp);
+        let looked = look_for_conflicts(attempt, self.settings.under_dmtcp);
+        self.report.conflicts = looked.conflicts;
+        self.outside = looked.outside;
         self.checkpoint(attempts, attempt)
     }
 
@@ -112,14 +114,18 @@ impl Stage {
                 }
             }
             self.check_interrupt(begun)?;
-            let silent = silent(attempt);
-            if !silent.is_hopeless() {
-                hopeless_since = None;
-            } else if hopeless_since.get_or_insert_with(Instant::now).elapsed() >= HOPELESS {
-                return self.over(silent.told(), begun);
+            let mut silent = silent(attempt);
+            let patience = silent.patience(self.settings.stall_after);
+            match patience {
+                None => hopeless_since = None,
+                Some(_) => drop(hopeless_since.get_or_insert_with(Instant::now)),
             }
-            if deadline.has_passed() {
-                self.report.conflicts = look_for_conflicts(attempt, self.settings.under_dmtcp);
+            let since = hopeless_since.map_or(Duration::ZERO, |since| since.elapsed());
+            let is_hopeless = patience.is_some_and(|patience| since >= patience);
+            if is_hopeless || deadline.has_passed() {
+                silent.look_at_file();
+                let under_dmtcp = self.settings.under_dmtcp && !silent.is_alone();
+                self.report.conflicts = look_for_conflicts(attempt, under_dmtcp).conflicts;
                 return self.over(silent.told(), begun);
             }
         }
@@ -157,7 +163,7 @@ impl Stage {
             };
             self.check_interrupt(begun)?;
             if let Err(AttemptError::Stalled(stall)) = attempt.check_stall() {
-                return self.over(stalled(&stall), begun);
+                return self.over(stalled(&stall, &self.outside), begun);
             }
             if let Some(exits) = soon_finished(attempt) {
                 return self.over(ended(SLUG, &exits), begun);
@@ -170,7 +176,7 @@ impl Stage {
                 }
                 ServerError::TimedOut {
                     stall: Some(stall), ..
-                } => stalled(&stall),
+                } => stalled(&stall, &self.outside),
                 error @ ServerError::TimedOut { .. } => Told::new(
                     Finding::failure(SLUG, with_causes(&error))
                         .advice("give it a longer limit, a faster disk, or no compression"),
@@ -250,8 +256,6 @@ fn is_time_out(error: &ServerError) -> bool {
     matches!(error, ServerError::TimedOut { .. })
 }
 
-/// How long a process must be seen to run without DMTCP before that counts.
-const HOPELESS: Duration = Duration::from_secs(2);
 /// A checkpoint that is worth speeding up.
 const SLOW: Duration = Duration::from_secs(3);
 /// How soon the end of a checkpoint is seen.
