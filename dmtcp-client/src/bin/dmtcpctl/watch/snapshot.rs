@@ -187,7 +187,7 @@ impl Looker {
         let timeout = job.timeout;
         self.forget();
         recorded?;
-        match Asked::of_job(contact, timeout) {
+        match Asked::of_job(contact.clone(), timeout) {
             Ok(asked) => {
                 self.asked = Some(asked);
                 None
