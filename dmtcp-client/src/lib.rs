@@ -15,6 +15,7 @@
 //!   [`coordinator`]. To keep what it checkpoints: [`foreign`].
 //! - To be checkpointed without DMTCP: [`native`].
 //! - To see who holds the others up: [`watch`].
+//! - To see what would go wrong on a machine, or with a program, before it does: [`doctor`].
 //! - To run parts of a computation on other hosts: [`remote`].
 //! - To look at what was kept: [`set`] and [`image`]; whether it can be restored here: [`host`].
 //!

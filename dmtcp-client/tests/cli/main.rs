@@ -6,6 +6,7 @@ mod coordinators;
 #[path = "../counter/mod.rs"]
 mod counter;
 mod describe;
+mod doctor;
 mod drop_in;
 mod images;
 mod job_kills;

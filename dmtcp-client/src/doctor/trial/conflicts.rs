@@ -398,6 +398,11 @@ mod tests {
 
     #[test]
     fn each_has_a_name_of_its_own_and_advice() {
+        let page = include_str!("../../../../docs/CLI.md");
+        for rule in RULES {
+            let slug = rule.slug;
+            assert!(page.contains(&format!("`{slug}`")), "{slug}");
+        }
         let slugs: BTreeSet<&str> = RULES.iter().map(|rule| rule.slug).collect();
         assert_eq!(slugs.len(), RULES.len());
         assert!(
