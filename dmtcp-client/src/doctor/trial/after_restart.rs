@@ -77,17 +77,14 @@ impl Stage {
             .wait_until_running(None, self.settings.limit.min(LONGEST_PAUSE));
         let expected = self.report.processes.unwrap_or_default();
         let family = Family::of(attempt);
-        let status = match status {
-            Ok(status) => status,
-            Err(_) => {
-                if let Some(exits) = soon_finished(attempt) {
-                    return self.over(ended(SLUG, &exits), begun);
-                }
-                let seen = format!("its {expected} processes did not all run on");
-                let told =
-                    Finding::failure(SLUG, seen).advice("see what they are known to conflict with");
-                return self.over(Told::new(told, "died-after-restart"), begun);
+        let Ok(status) = status else {
+            if let Some(exits) = soon_finished(attempt) {
+                return self.over(ended(SLUG, &exits), begun);
             }
+            let seen = format!("its {expected} processes did not all run on");
+            let told =
+                Finding::failure(SLUG, seen).advice("see what they are known to conflict with");
+            return self.over(Told::new(told, "died-after-restart"), begun);
         };
         let ticks = family.processor_time().saturating_sub(used);
         let work = match ticks {

@@ -58,7 +58,9 @@ pub struct Trial {
 
 /// Who is told of each step.
 #[derive(Default)]
-struct OnStep(Option<Box<dyn FnMut(&Step) + Send>>);
+struct OnStep(Option<Listener>);
+
+type Listener = Box<dyn FnMut(&Step) + Send>;
 
 impl fmt::Debug for OnStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
