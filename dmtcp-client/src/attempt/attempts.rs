@@ -66,6 +66,7 @@ pub struct Attempts<'s> {
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) on_stall: OnStall,
     pub(super) streams: Option<[Stream; 3]>,
+    pub(super) restart_dir: Option<PathBuf>,
     pub(super) newer_than: u64,
     pub(super) turn: Arc<AtomicBool>,
 }
@@ -105,6 +106,7 @@ impl<'s> Attempts<'s> {
             interrupt: Arc::default(),
             on_stall: OnStall::default(),
             streams: None,
+            restart_dir: None,
             newer_than: 0,
             turn: Arc::default(),
         })

@@ -339,7 +339,11 @@ impl Attempts<'_> {
                 .join(attempt.coordinator_from(place.as_deref())?)
                 .checkpoint_dir(attempt.images_dir())
                 .tmpdir(attempt.tmp_dir());
-            let command = attempt.send(place.as_deref(), restart.to_command()?)?;
+            let mut command = restart.to_command()?;
+            if let Some(dir) = &self.restart_dir {
+                command.current_dir(dir);
+            }
+            let command = attempt.send(place.as_deref(), command)?;
             let child = restart.spawn_command(command)?;
             attempt.add(child, place.clone());
         }

@@ -5,7 +5,7 @@
 use std::{
     ffi::OsString,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -195,6 +195,17 @@ impl Attempts<'_> {
     pub fn restart_streams(self, stdin: Stream, stdout: Stream, stderr: Stream) -> Self {
         Self {
             streams: Some([stdin, stdout, stderr]),
+            ..self
+        }
+    }
+
+    /// The directory in which `dmtcp_restart` is started: where the programs were started that it
+    /// restarts. A program of DMTCP that never changed its directory goes on in that of its
+    /// `dmtcp_restart`, and relative names mean files there. Default: this program's own.
+    #[must_use]
+    pub fn restart_in(self, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            restart_dir: Some(dir.into()),
             ..self
         }
     }

@@ -132,6 +132,11 @@ fn configured<'s>(
         attempts = attempts.tools(tools.clone());
     }
     let [stdin, stdout, stderr] = output.streams(&job.stdin).all();
+    // Elsewhere it may be another one: the directory from which it is run now.
+    let directory = job.directory().unwrap_or(&record.program.directory);
+    if directory.is_dir() {
+        attempts = attempts.restart_in(directory);
+    }
     (job.configure)(attempts)
         .interval(crate::Interval::Never)
         .restart_streams(stdin, stdout, stderr)
@@ -473,6 +478,10 @@ impl<'j, 's> Life<'j, 's> {
 }
 
 impl Job {
+    fn directory(&self) -> Option<&Path> {
+        self.program.as_ref()?.directory()
+    }
+
     pub(super) fn begin_with(&self) -> Begin {
         match self.program {
             Some(_) => self.begin,

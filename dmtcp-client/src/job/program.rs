@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsString,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -82,6 +82,15 @@ impl Template {
             }
             Self::OnHost { program, .. } => return program.record(),
         })
+    }
+
+    /// Where it starts, if that was said.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Dmtcp(launch) => launch.directory(),
+            Self::Native(command) => command.directory.as_deref(),
+            Self::OnHost { program, .. } => program.directory(),
+        }
     }
 
     /// One more of it, with these streams.

@@ -13,6 +13,8 @@ use crate::{
 pub(super) struct Seen {
     /// A worker was connected.
     pub(super) joined: bool,
+    /// The program itself was, and not only what starts it.
+    ran: bool,
     /// All workers were told to exit, by whomever, or the coordinator was.
     pub(super) told_to_exit: bool,
     /// Their images were reported and they have not come to run again.
@@ -24,9 +26,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(joined: bool) -> Self {
+    /// `restarted`: all processes have been seen to run.
+    pub(super) fn of(restarted: bool) -> Self {
         Self {
-            joined,
+            joined: restarted,
+            ran: restarted,
             ..Self::default()
         }
     }
@@ -40,6 +44,7 @@ impl Seen {
         match event {
             ComputationEvent::Coordinator(event) => match event {
                 Event::WorkerJoined(_) => self.joined = true,
+                Event::WorkerUpdated(_) => (self.joined, self.ran) = (true, true),
                 Event::Killing { .. } | Event::QuitRequested => self.told_to_exit = true,
                 Event::ImagesReported { .. } => {
                     (self.behind_images, self.behind_set) = (true, false);
@@ -107,7 +112,7 @@ pub(super) fn judge(seen: &Seen, exits: &[Exit], stopping: Option<Reason>) -> Ve
         );
     }
     match exit {
-        Some(Exit::Code(FAIL_CODE)) if seen.joined => Verdict::Again(format!(
+        Some(Exit::Code(FAIL_CODE)) if seen.ran => Verdict::Again(format!(
             "DMTCP failed, or lost its coordinator: {}",
             Exit::Code(FAIL_CODE)
         )),
@@ -278,10 +283,17 @@ mod tests {
     fn dmtcps_own_failure_is_not_the_programs() {
         let exit = [Exit::Code(FAIL_CODE)];
         assert!(matches!(judge(&seen(&[]), &exit, None), Verdict::Again(_)));
-        assert_eq!(
-            kind(&Seen::default(), Exit::Code(FAIL_CODE), None),
-            (OutcomeKind::FailedBeforeReady, Reason::DmtcpFailed)
-        );
+        // `dmtcp_launch` is connected before it looks for the program.
+        for joined in [false, true] {
+            let seen = Seen {
+                joined,
+                ..Seen::default()
+            };
+            assert_eq!(
+                kind(&seen, Exit::Code(FAIL_CODE), None),
+                (OutcomeKind::FailedBeforeReady, Reason::DmtcpFailed)
+            );
+        }
         assert_eq!(
             kind(&Seen::default(), Exit::Code(1), None),
             (OutcomeKind::FailedBeforeReady, Reason::EndedBeforeReady)
