@@ -8,7 +8,7 @@ use dmtcp_client::coordinator::Coordinator;
 use dmtcp_client::job::pace::{Backoff, IntervalPolicy, PlannedEnd};
 use dmtcp_client::job::{
     Begin, ExitCodes, Job, JobControl, JobError, JobEvent, JobEvents, JobRecord, Outcome,
-    OutcomeKind, Reason, RequestError,
+    OutcomeKind, Owner, Reason, RequestError,
 };
 use dmtcp_client::process::Exit;
 use dmtcp_client::server::Server;
@@ -211,6 +211,46 @@ fn two_at_once_are_refused_and_the_holder_is_named() {
     let outcome = first.wait().unwrap();
     assert_eq!(kinds(&outcome), (OutcomeKind::TryAgain, Reason::Killed, 75));
     stage.assert_clean();
+}
+
+/// On a file system whose locks other hosts do not see, or behind a crash of one.
+#[test]
+fn a_run_of_another_host_is_watched_for_a_sign_of_life() {
+    let stage = Stage::new();
+    run_until(job(&stage), &stage, 5, stop);
+    let mut record = record(&stage);
+    let mut owner = Owner::this_process().unwrap();
+    owner.boot_id = "of another host".to_owned();
+    owner.host = "node7".into();
+    owner.pid = 4711;
+    record.owner = Some(owner);
+    record.write(&stage.dir()).unwrap();
+    let (second, dir) = (job(&stage), stage.dir());
+    let running = second.start(&server()).unwrap();
+    let outcome = loop {
+        // As the run there does.
+        record.write(&dir).unwrap();
+        if let Some(outcome) = running.wait_timeout(Duration::from_millis(50)) {
+            break outcome;
+        }
+    };
+    assert_eq!(kinds(&outcome), (OutcomeKind::TryAgain, Reason::Held, 75));
+    assert!(
+        outcome.text.contains("process 4711 on node7"),
+        "{outcome:?}"
+    );
+
+    let waiting = job(&stage).start(&server()).unwrap();
+    stop(&waiting);
+    assert_eq!(waiting.wait().unwrap().reason, Reason::Interrupted);
+    // One that has said nothing for long is gone.
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("job.json")).unwrap()).unwrap();
+    json["updated_unix_ms"] = 1_700_000_000_000_u64.into();
+    fs::write(dir.join("job.json"), json.to_string()).unwrap();
+    stage.tell("goal", stage.count() + 5);
+    let outcome = run(job(&stage));
+    assert_eq!(kinds(&outcome), (OutcomeKind::Finished, Reason::Exit, 0));
 }
 
 #[test]

@@ -1,15 +1,20 @@
 //! Who may run a job: one process at a time.
 //!
 //! The lock is that of the job's sets, which the kernel lets go of however its holder ends. Who holds
-//! it is told from `job.json`.
+//! it is told from `job.json`. Some file systems of several hosts have locks that other hosts do not see:
+//! so a run of another host that did not say its farewell is watched for a sign of life before.
 
 use std::{
     path::Path,
     thread,
-    time::{Duration, Instant, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::{JobRecord, Outcome, OutcomeKind, Owner, Reason};
+use super::{
+    JobControl, JobRecord, Outcome, OutcomeKind, Owner, Reason,
+    life::{LOOK, SAVE},
+    outcome::unix_ms,
+};
 use crate::{
     attempt::{AttemptError, Attempts},
     server::Server,
@@ -49,6 +54,40 @@ pub(super) fn claim<'s>(server: &'s Server, dir: &Path) -> Result<Attempts<'s>, 
     }
 }
 
+/// The outcome, if a process of another host goes on writing the record. That takes a while, for a
+/// record that is young and names such a process: after an orderly end it names none.
+pub(super) fn held_elsewhere(
+    dir: &Path,
+    record: &JobRecord,
+    control: &JobControl,
+) -> Option<Box<Outcome>> {
+    let owner = record.owner.as_ref()?;
+    let age = unix_ms(SystemTime::now()).abs_diff(record.updated_unix_ms);
+    if !matches!(owner.is_alive(), Ok(None)) || Duration::from_millis(age) > LONG_SILENCE {
+        return None;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < SAVE + SLACK {
+        let now = JobRecord::read(dir).ok().flatten()?;
+        if now.owner != record.owner {
+            return None;
+        }
+        if now.updated_unix_ms != record.updated_unix_ms {
+            return Some(Box::new(held(dir, None)));
+        }
+        if control.stop_request().is_some() || control.kill_request().is_some() {
+            let text = "it was asked to stop while it was looked whether another host runs the job";
+            return Some(Box::new(Outcome::new(
+                OutcomeKind::TryAgain,
+                Reason::Interrupted,
+                text,
+            )));
+        }
+        control.pause(LOOK);
+    }
+    None
+}
+
 fn held(dir: &Path, pid: Option<u32>) -> Outcome {
     let owner = JobRecord::read(dir).ok().flatten();
     let owner = owner.and_then(|record| record.owner);
@@ -75,5 +114,9 @@ fn holder(owner: &Owner) -> String {
     )
 }
 
+/// Clocks of hosts differ by minutes at most.
+const LONG_SILENCE: Duration = Duration::from_secs(600);
+/// A record that is written over a network comes late.
+const SLACK: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);

@@ -12,7 +12,7 @@ use std::{
 use super::{
     Begin, Job, JobControl, JobError, JobEvent, JobRecord, Outcome, OutcomeKind, Owner, Reason,
     StateError,
-    claim::claim,
+    claim::{claim, held_elsewhere},
     outcome::unix_ms,
     output::Output,
     pace::{self, NoticeFile, Pace, ProgressLimit},
@@ -39,7 +39,10 @@ pub(super) fn live(job: &Job, server: &Server) -> Result<Outcome, JobError> {
 fn run(job: &Job, server: &Server) -> Result<Outcome, JobError> {
     let dir = std::path::absolute(&job.dir).unwrap_or_else(|_| job.dir.clone());
     // Before anything is made there.
-    check(job, &dir)?;
+    let record = check(job, &dir)?;
+    if let Some(outcome) = held_elsewhere(&dir, &record, &job.control) {
+        return Ok(*outcome);
+    }
     let attempts = match claim(server, &dir) {
         Ok(attempts) => attempts,
         Err(outcome) => return Ok(*outcome),
@@ -494,4 +497,4 @@ impl Job {
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 const NOTICE_LOOK: Duration = Duration::from_secs(1);
 /// How often the record is written, at least.
-const SAVE: Duration = Duration::from_secs(60);
+pub(super) const SAVE: Duration = Duration::from_secs(60);
