@@ -1,8 +1,10 @@
-//! How long a checkpoint of a small program takes under the embedded coordinator, beside the
+//! How long a checkpoint of small programs takes under the embedded coordinator, beside the
 //! stock one, in turns within one run.
 //!
-//! `cargo run --release --example checkpoint_latency -- [--rounds N] PROGRAM ARGS…` does that many
-//! rounds, by default 20, for each DMTCP release in `DMTCP_BIN`, without compression. Both are timed from the request to the
+//! `cargo run --release --example checkpoint_latency -- [--rounds N] [--processes N] [--preload SO]
+//! PROGRAM ARGS…` does that many rounds, by default 20, of so many copies of the program, by default one,
+//! for each DMTCP release in `DMTCP_BIN`, without compression. With `--preload` there is a third
+//! coordinator, a stock one with that library in it, such as one that sets its sockets' options. All are timed from the request to the
 //! moment when every process has reported its image: the embedded coordinator says so by event,
 //! the stock one rewrites its restart script then. Sealing comes on top and is shown apart.
 
@@ -30,35 +32,51 @@ const REST: Duration = Duration::from_millis(50);
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut args = args.as_slice();
-    let mut rounds = 20;
-    if let [flag, number, rest @ ..] = args {
-        if flag == "--rounds" {
-            rounds = number.to_string_lossy().parse()?;
-            args = rest;
+    let (mut rounds, mut processes, mut preload) = (20, 1, None);
+    while let [flag, value, rest @ ..] = args {
+        match flag.to_str() {
+            Some("--rounds") => rounds = value.to_string_lossy().parse()?,
+            Some("--processes") => processes = value.to_string_lossy().parse()?,
+            Some("--preload") => preload = Some(value),
+            _ => break,
         }
+        args = rest;
     }
     let Some((program, args)) = args.split_first() else {
-        return Err("usage: checkpoint_latency [--rounds N] PROGRAM ARGS…".into());
+        return Err(
+            "usage: checkpoint_latency [--rounds N] [--processes N] [--preload SO] PROGRAM ARGS…"
+                .into(),
+        );
+    };
+    let work = Work {
+        rounds,
+        processes,
+        preload,
+        program,
+        args,
     };
     let releases = Tools::all();
     if releases.is_empty() {
         println!("SKIPPED: no DMTCP");
     }
     for tools in releases {
-        compare(&tools, rounds, program, args)?;
+        compare(&tools, &work)?;
     }
     Ok(())
 }
 
-fn compare(
-    tools: &Tools,
+struct Work<'a> {
     rounds: usize,
-    program: &OsString,
-    args: &[OsString],
-) -> Result<(), Box<dyn Error>> {
+    processes: usize,
+    preload: Option<&'a OsString>,
+    program: &'a OsString,
+    args: &'a [OsString],
+}
+
+fn compare(tools: &Tools, work: &Work<'_>) -> Result<(), Box<dyn Error>> {
     let launch = || {
-        Launch::new(tools, program)
-            .args(args)
+        Launch::new(tools, work.program)
+            .args(work.args)
             .gzip(false)
             .messages(Messages::Errors)
             .stdin(Stream::Null)
@@ -67,33 +85,49 @@ fn compare(
     let dir = tempfile::tempdir()?;
     let server = Server::start()?;
     let attempts = Attempts::open(&server, &dir.path().join("ours"))?.tools(tools.clone());
-    let attempt = attempts.start([Program::from(launch())])?;
+    let copies = || (0..work.processes).map(|_| launch());
+    let attempt = attempts.start(copies().map(Program::from))?;
     attempt.computation().wait_until_running(None, LIMIT)?;
-    let stock = Stock::start(tools, &dir.path().join("stock"), launch())?;
+    let stock = Stock::start(tools, &dir.path().join("stock"), copies(), None)?;
+    let preloaded = work.preload.map(|library| {
+        let dir = dir.path().join("preloaded");
+        Stock::start(tools, &dir, copies(), Some(library))
+    });
+    let preloaded = preloaded.transpose()?;
 
     let (mut ours, mut sealing, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut quick = Vec::new();
     // The first round of each also makes files for the first time.
-    for round in 0..=rounds {
+    for round in 0..=work.rounds {
         let (reported, sealed) = ours_once(&attempt)?;
         let script = stock.checkpoint_once()?;
+        let other = preloaded.as_ref().map(Stock::checkpoint_once).transpose()?;
         if round > 0 {
             ours.push(reported);
             sealing.push(sealed);
             theirs.push(script);
+            quick.extend(other);
         }
         attempts.store().prune(1)?;
         thread::sleep(REST);
     }
     let (ours, sealing, theirs) = (Spread::of(ours), Spread::of(sealing), Spread::of(theirs));
     println!(
-        "DMTCP {}, {rounds} rounds in turns: median [lowest – highest], ms",
-        tools.version()?.text
+        "DMTCP {}, {} processes, {} rounds in turns: median [lowest – highest], ms",
+        tools.version()?.text,
+        work.processes,
+        work.rounds
     );
     println!("  stock coordinator     {theirs}");
     println!(
         "  embedded coordinator  {ours}   ratio {:.3}",
         ours.median / theirs.median
     );
+    if !quick.is_empty() {
+        let quick = Spread::of(quick);
+        let ratio = ours.median / quick.median;
+        println!("  stock, preloaded      {quick}   embedded to it {ratio:.3}");
+    }
     println!("  sealing on top        {sealing}");
     attempt.stop(Duration::from_secs(5))?;
     Ok(())
@@ -129,13 +163,18 @@ struct Stock {
     addr: SocketAddr,
     dir: PathBuf,
     // In this order: the program goes before its coordinator.
-    _program: Child,
+    _programs: Vec<Child>,
     _coordinator: Child,
     _tmp: ComputationTmp,
 }
 
 impl Stock {
-    fn start(tools: &Tools, dir: &Path, launch: Launch) -> Result<Self, Box<dyn Error>> {
+    fn start(
+        tools: &Tools,
+        dir: &Path,
+        copies: impl Iterator<Item = Launch>,
+        preload: Option<&OsString>,
+    ) -> Result<Self, Box<dyn Error>> {
         fs::create_dir(dir)?;
         let tmp = ComputationTmp::create()?;
         let port_file = dir.join("port");
@@ -148,22 +187,32 @@ impl Stock {
             .env("DMTCP_TMPDIR", tmp.path())
             .stdin(fs::File::open("/dev/null")?)
             .stdout(fs::File::create(dir.join("log"))?);
+        if let Some(library) = preload {
+            command.env("LD_PRELOAD", library);
+        }
         let coordinator = Child::spawn(command)?;
         let port = until(|| fs::read_to_string(&port_file).ok()?.parse().ok())?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let program = launch
-            .join(addr)
-            .checkpoint_dir(dir)
-            .tmpdir(tmp.path())
-            .spawn()?;
+        let programs = copies
+            .map(|launch| {
+                let launch = launch.join(addr).checkpoint_dir(dir);
+                launch.tmpdir(tmp.path()).spawn()
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let processes = programs.len();
         let stock = Self {
             tools: tools.clone(),
             addr,
             dir: dir.to_owned(),
-            _program: program,
+            _programs: programs,
             _coordinator: coordinator,
             _tmp: tmp,
         };
+        let coordinator = stock.coordinator()?;
+        until(|| {
+            let status = coordinator.status().ok()?;
+            (status.peers as usize >= processes).then_some(())
+        })?;
         stock.wait_until_running()?;
         Ok(stock)
     }
