@@ -30,6 +30,9 @@ pub(super) struct Listener {
     token: Token,
     /// The system refused to accept; nothing is tried before.
     retry: Option<Instant>,
+    /// For peers that were there before it had its options, as where a launcher hands it over:
+    /// until one comes that has them, since peers come in their order.
+    late: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -50,18 +53,14 @@ impl Listener {
         silence_limit: Duration,
     ) -> io::Result<Self> {
         let limit = silence_limit.clamp(LEAST_SILENCE, LONGEST_SILENCE);
-        let options = SockRef::from(&socket);
-        options.set_tcp_nodelay(true)?;
-        options.set_tcp_keepalive(&keepalive(limit))?;
-        // While something is not acknowledged nothing is probed, and the system sends it again for
-        // a quarter of an hour.
-        options.set_tcp_user_timeout(Some(limit))?;
+        set_options(SockRef::from(&socket), limit)?;
         let mut socket = TcpListener::from_std(socket);
         registry.register(&mut socket, token, Interest::READABLE)?;
         Ok(Self {
             socket,
             token,
             retry: None,
+            late: Some(limit),
         })
     }
 
@@ -78,6 +77,9 @@ impl Listener {
         loop {
             match self.socket.accept() {
                 Ok((stream, peer)) => {
+                    if let Some(limit) = self.late {
+                        self.late = set_late(SockRef::from(&stream), limit);
+                    }
                     return (Accepted::Peer(stream, peer), self.retry.take().is_some());
                 }
                 Err(error) => match error.kind() {
@@ -101,6 +103,25 @@ impl Listener {
     }
 }
 
+fn set_options(socket: SockRef<'_>, limit: Duration) -> io::Result<()> {
+    socket.set_tcp_keepalive(&keepalive(limit))?;
+    // While something is not acknowledged nothing is probed, and the system sends it again for
+    // a quarter of an hour.
+    socket.set_tcp_user_timeout(Some(limit))?;
+    // Last: who has it has all of them.
+    socket.set_tcp_nodelay(true)
+}
+
+/// The limit for the next one, if this one did not have the options of the listener.
+fn set_late(socket: SockRef<'_>, limit: Duration) -> Option<Duration> {
+    if socket.tcp_nodelay().unwrap_or(false) {
+        return None;
+    }
+    // Fails only if it went away again, which reading will tell.
+    let _ = set_options(socket, limit);
+    Some(limit)
+}
+
 /// A peer whose host has vanished is noticed within this time, also if nothing is sent to it.
 fn keepalive(limit: Duration) -> TcpKeepalive {
     TcpKeepalive::new()
@@ -120,29 +141,49 @@ mod tests {
     use super::*;
     use std::net::{Ipv4Addr, TcpStream as Client};
 
+    const LIMIT: Duration = Duration::from_secs(40);
+
+    fn listener() -> (std::net::TcpListener, SocketAddr, mio::Poll) {
+        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let addr = socket.local_addr().unwrap();
+        (socket, addr, mio::Poll::new().unwrap())
+    }
+
+    fn assert_options(peer: SockRef<'_>) {
+        assert!(peer.tcp_nodelay().unwrap());
+        assert!(peer.keepalive().unwrap());
+        assert_eq!(peer.tcp_keepalive_time().unwrap(), LIMIT / 2);
+        assert_eq!(peer.tcp_keepalive_interval().unwrap(), LIMIT / 8);
+        assert_eq!(peer.tcp_keepalive_retries().unwrap(), 4);
+        assert_eq!(peer.tcp_user_timeout().unwrap(), Some(LIMIT));
+    }
+
     /// That accepted sockets have them is a habit of Linux, not of TCP.
     #[test]
     fn peers_have_the_options_of_the_listener() {
-        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        let addr = socket.local_addr().unwrap();
-        let poll = mio::Poll::new().unwrap();
-        let limit = Duration::from_secs(40);
-        let _listener = Listener::new(
-            socket.try_clone().unwrap(),
-            poll.registry(),
-            Token(1),
-            limit,
-        )
-        .unwrap();
+        let (socket, addr, poll) = listener();
+        let same = socket.try_clone().unwrap();
+        let _listener = Listener::new(same, poll.registry(), Token(1), LIMIT).unwrap();
         let _client = Client::connect(addr).unwrap();
         socket.set_nonblocking(false).unwrap();
         let (peer, _) = socket.accept().unwrap();
-        let peer = SockRef::from(&peer);
-        assert!(peer.tcp_nodelay().unwrap());
-        assert!(peer.keepalive().unwrap());
-        assert_eq!(peer.tcp_keepalive_time().unwrap(), limit / 2);
-        assert_eq!(peer.tcp_keepalive_interval().unwrap(), limit / 8);
-        assert_eq!(peer.tcp_keepalive_retries().unwrap(), 4);
-        assert_eq!(peer.tcp_user_timeout().unwrap(), Some(limit));
+        assert_options(SockRef::from(&peer));
+    }
+
+    /// `dmtcp_launch` connects to the socket that it hands over before the coordinator has it.
+    #[test]
+    fn peers_that_were_there_before_have_them_too() {
+        let (socket, addr, poll) = listener();
+        let early = [(); 2].map(|()| Client::connect(addr).unwrap());
+        let mut listener = Listener::new(socket, poll.registry(), Token(1), LIMIT).unwrap();
+        let late = [(); 2].map(|()| Client::connect(addr).unwrap());
+        for client in early.iter().chain(&late) {
+            let (Accepted::Peer(peer, from), _) = listener.accept(Instant::ZERO) else {
+                panic!("nobody is there");
+            };
+            assert_eq!(from, client.local_addr().unwrap());
+            assert_options(SockRef::from(&peer));
+        }
+        assert_eq!(listener.late, None, "it looks at every peer for ever");
     }
 }
