@@ -1,8 +1,9 @@
 //! One socket: what was read, what waits to be written, and how it ends.
 //!
-//! Knows nothing of messages. Its options are those of the [listener](super::listener). Stock workers write header and payload apart with Nagle's
-//! algorithm on, so a header that is not acknowledged at once costs them 40 ms; and a socket
-//! that is closed with unread bytes in it takes back what was last sent. Both are seen to here.
+//! Knows nothing of messages. Its options are those of the [listener](super::listener). Stock
+//! workers write header and payload apart with Nagle's algorithm on, so a header that is not
+//! acknowledged at once costs them 40 ms; and a socket that is closed with unread bytes in it takes
+//! back what was last sent. Both are seen to here.
 
 use std::{
     collections::VecDeque,
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     vanished: bool,
     /// It is watched among those that stay.
     stays: bool,
+    /// Somebody comes to send what waits; theirs.
+    pub(super) is_listed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +89,7 @@ impl Connection {
             state: State::Open,
             vanished: false,
             stays: false,
+            is_listed: false,
         })
     }
 

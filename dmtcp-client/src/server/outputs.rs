@@ -37,7 +37,8 @@ pub(super) struct Driver {
     pub(super) tally: Tally,
     callers: HashMap<RequestId, Caller>,
     rounds: RoundLog,
-    /// Connections with something new to send, in the order in which they got it: those that stay,
+    /// Connections with something new to send, each once, in the order in which they got it: those
+    /// that stay,
     unsent: VecDeque<ConnId>,
     /// and those that have asked something, which do not wait behind a crowd of workers.
     unanswered: Vec<ConnId>,
@@ -94,10 +95,7 @@ impl Driver {
                 self.relieve(io, conn);
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     connection.push(bytes);
-                    match connection.stays() {
-                        true => self.unsent.push_back(conn),
-                        false => self.unanswered.push(conn),
-                    }
+                    self.list(conn);
                 }
             }
             Output::Close { conn } => self.close(io, conn),
@@ -148,7 +146,7 @@ impl Driver {
     /// Sends what waits to be sent, but what goes to a crowd of workers; says whether that was all.
     pub(super) fn flush(&mut self, io: &mut Io) -> bool {
         for conn in std::mem::take(&mut self.unanswered) {
-            self.flush_one(io, conn);
+            self.flush_listed(io, conn);
         }
         if self.unsent.len() <= CROWD {
             self.send_some(io);
@@ -160,8 +158,27 @@ impl Driver {
     pub(super) fn send_some(&mut self, io: &mut Io) {
         let some = CROWD.min(self.unsent.len());
         for conn in self.unsent.drain(..some).collect::<Vec<_>>() {
-            self.flush_one(io, conn);
+            self.flush_listed(io, conn);
         }
+    }
+
+    /// Has something to send, or is to be closed once it has sent it.
+    fn list(&mut self, conn: ConnId) {
+        let connection = self.connections.get_mut(&conn);
+        if let Some(connection) = connection.filter(|connection| !connection.is_listed) {
+            connection.is_listed = true;
+            match connection.stays() {
+                true => self.unsent.push_back(conn),
+                false => self.unanswered.push(conn),
+            }
+        }
+    }
+
+    fn flush_listed(&mut self, io: &mut Io, conn: ConnId) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.is_listed = false;
+        }
+        self.flush_one(io, conn);
     }
 
     /// The peer is a worker now.
@@ -170,7 +187,8 @@ impl Driver {
         let moved =
             connection.map(|connection| connection.stay(io.door(), io.staying(), token_of(conn)));
         if matches!(moved, Some(Err(_))) {
-            self.lost(io, conn);
+            // Nothing is heard of it any more, but it may well go on.
+            self.give_up(io, conn);
         }
     }
 
@@ -215,7 +233,7 @@ impl Driver {
     pub(super) fn close(&mut self, io: &Io, conn: ConnId) {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.start_closing();
-            self.unsent.push_back(conn);
+            self.list(conn);
             self.closing.push_back((io.now() + CLOSE_LIMIT, conn));
         }
     }

@@ -95,8 +95,10 @@ pub(super) struct PollLoop {
     poll: Poll,
     door: Poll,
     door_events: Events,
-    /// There was more than fitted.
-    more_at_door: bool,
+    /// There is more to be served first, or may be.
+    more_first: bool,
+    /// Those who are served first have had their time until then, if others wait.
+    next_look: Instant,
     /// Computations that have not sent all.
     sending: VecDeque<Key>,
     io: Io,
@@ -131,7 +133,8 @@ impl PollLoop {
             poll,
             door,
             door_events: Events::with_capacity(64),
-            more_at_door: false,
+            more_first: false,
+            next_look: Instant::ZERO,
             sending: VecDeque::new(),
             tasks,
             computations: HashMap::new(),
@@ -154,39 +157,80 @@ impl PollLoop {
                 // The event queue itself is broken; nothing can be served any more.
                 return;
             }
-            self.serve_first();
+            let others = events.iter().any(|event| event.token() > DOOR);
+            if others || self.others_wait() {
+                self.look_first();
+            } else {
+                self.serve_first();
+            }
             let earlier = std::mem::take(&mut self.io.again);
             for (number, event) in events.iter().enumerate() {
                 if number % READY_PER_LOOK == READY_PER_LOOK - 1 {
-                    self.serve_first();
+                    self.look_first();
                 }
                 self.ready(event.token(), Ready::of(event));
             }
             for token in earlier {
                 self.ready(token, Ready::AGAIN);
-                self.serve_first();
+                self.look_first();
             }
-            while let Some(key) = self.sending.pop_front() {
+            // All of it, unless ever more comes to be sent meanwhile.
+            for _ in 0..SLICES_PER_PASS {
+                let Some(key) = self.sending.pop_front() else {
+                    break;
+                };
                 if let Some(hosted) = self.computations.get_mut(&key) {
                     hosted.is_sending = false;
                 }
                 self.turn(key, |hosted, io, _| hosted.send_some(io));
-                self.serve_first();
+                self.look_first();
             }
             self.time_out();
             self.ended |= self.ending.is_some() && self.computations.is_empty();
         }
     }
 
+    /// Whether there is something to do for which nothing more is heard.
+    fn others_wait(&self) -> bool {
+        !self.io.again.is_empty() || !self.sending.is_empty()
+    }
+
+    /// Serves those who are served first, unless they had more time than the others since: so they
+    /// never take more than half of it.
+    fn look_first(&mut self) {
+        if self.io.now() < self.next_look {
+            self.more_first = true;
+        } else {
+            self.serve_first();
+        }
+    }
+
     /// What this program asks, and what happens at the doors: neither waits for the workers.
     fn serve_first(&mut self) {
-        while let Ok(task) = self.tasks.try_recv() {
-            self.carry_out(task);
+        let began = self.io.now();
+        // Before either sets it.
+        self.more_first = false;
+        self.serve_tasks();
+        self.serve_doors();
+        let ended = self.io.now();
+        self.next_look = ended + (ended - began);
+    }
+
+    fn serve_tasks(&mut self) {
+        for _ in 0..TASKS_PER_LOOK {
+            match self.tasks.try_recv() {
+                Ok(task) => self.carry_out(task),
+                Err(_) => return,
+            }
         }
+        self.more_first = true;
+    }
+
+    fn serve_doors(&mut self) {
         match self.door.poll(&mut self.door_events, Some(NO_TIME)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.more_at_door = true;
+                self.more_first = true;
                 return;
             }
             // As in `run`.
@@ -199,7 +243,7 @@ impl PollLoop {
         let events: Vec<_> = events
             .map(|event| (event.token(), Ready::of(event)))
             .collect();
-        self.more_at_door = events.len() == self.door_events.capacity();
+        self.more_first |= events.len() == self.door_events.capacity();
         for (token, ready) in events {
             self.ready(token, ready);
         }
@@ -207,7 +251,7 @@ impl PollLoop {
 
     /// How long nothing needs to be looked at.
     fn patience(&self) -> Option<Duration> {
-        if self.more_at_door || !self.io.again.is_empty() {
+        if self.more_first || self.others_wait() {
             return Some(NO_TIME);
         }
         self.timers.first().map(|&(at, _)| at - self.io.now())
@@ -348,3 +392,7 @@ impl PollLoop {
 const NO_TIME: Duration = Duration::ZERO;
 /// So many workers are served before it is looked at the doors again: about half a millisecond.
 const READY_PER_LOOK: usize = 64;
+/// A thread that asks again as soon as it is answered is not served for ever.
+const TASKS_PER_LOOK: usize = 64;
+/// With 64 connections in each: as much as the largest computation can have to be sent at once.
+const SLICES_PER_PASS: usize = 512;

@@ -5,6 +5,7 @@ mod checkpoint;
 #[path = "../chrome_trace/mod.rs"]
 mod chrome_trace;
 mod exposition;
+mod fairness;
 mod key_values;
 mod lifetime;
 mod observe;
