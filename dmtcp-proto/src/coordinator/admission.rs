@@ -248,10 +248,12 @@ impl CoordinatorCore {
             self.set_interval(hello.interval);
         }
         self.joined += 1;
-        if !restarts && !self.is_forked(conn, message) {
+        let is_launched = !restarts && !self.is_forked(conn, message);
+        if is_launched {
             self.launched = self.launched.saturating_add(1);
         }
         let state = match message.state {
+            _ if is_launched => WorkerState::Unknown,
             // Its parent's; a child begins by running.
             WorkerState::PreSuspend => WorkerState::Running,
             own => own,
