@@ -34,6 +34,8 @@ struct Watch {
     last: Option<LastCheckpoint>,
     /// Who wanted the last checkpoint that was asked for.
     stopping: Option<Reason>,
+    /// When it was first seen that it shall stop.
+    asked: Option<Instant>,
     stop_known: bool,
     /// Since when its coordinator is gone.
     closed: Option<Instant>,
@@ -64,6 +66,7 @@ impl Life<'_, '_> {
             round: None,
             last: None,
             stopping: None,
+            asked: None,
             stop_known: false,
             closed: None,
             is_done: false,
@@ -121,13 +124,14 @@ impl Life<'_, '_> {
             return Some(Outcome::new(OutcomeKind::Checkpointed, reason, text));
         }
         let request = self.control().stop_request()?;
+        let waited = watch.asked.get_or_insert_with(Instant::now).elapsed();
+        let grace = request.grace.unwrap_or(self.job.grace);
         if !watch.running && !watch.seen.told_to_exit {
+            // What has joined has begun its work, and will soon be known to run.
+            let begins = watch.seen.joined || self.has_joined(watch);
             let text = "it was asked to stop before the program ran";
-            return Some(Outcome::new(
-                OutcomeKind::TryAgain,
-                Reason::Interrupted,
-                text,
-            ));
+            return (!begins || waited >= grace)
+                .then(|| Outcome::new(OutcomeKind::TryAgain, Reason::Interrupted, text));
         }
         if !watch.stop_known {
             watch.stop_known = true;
@@ -135,10 +139,15 @@ impl Life<'_, '_> {
                 Reason::Notice => EndSource::Notice,
                 _ => EndSource::Request,
             };
-            let grace = request.grace.unwrap_or(self.job.grace);
-            self.pace.stop_within(self.now(), source, grace);
+            let left = grace.saturating_sub(waited);
+            self.pace.stop_within(self.now(), source, left);
         }
         None
+    }
+
+    fn has_joined(&self, watch: &Watch) -> bool {
+        let metrics = watch.attempt.computation().metrics();
+        metrics.is_ok_and(|metrics| metrics.peers.joined > 0)
     }
 
     /// What is due; the outcome, if no time is left.
@@ -370,8 +379,7 @@ impl Life<'_, '_> {
         if watch.seen.is_sealing() && watch.closed.is_none() {
             return Ok(None);
         }
-        let metrics = watch.attempt.computation().metrics();
-        watch.seen.joined |= metrics.is_ok_and(|metrics| metrics.peers.joined > 0);
+        watch.seen.joined |= self.has_joined(watch);
         Ok(Some(judge(&watch.seen, &exits, watch.stopping)))
     }
 
