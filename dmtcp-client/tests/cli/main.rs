@@ -22,6 +22,7 @@ mod run;
 #[path = "../sample_images/mod.rs"]
 mod sample_images;
 mod sets;
+mod signal_mask;
 #[path = "../state/mod.rs"]
 mod state;
 #[path = "../summation/mod.rs"]

@@ -9,8 +9,9 @@ use dmtcp_client::Tools;
 use dmtcp_client::doctor::{
     Conflict, Doctor, Examination, Finding, RunningCoordinator, Step, Trial, TrialReport, Verdict,
 };
-use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -145,19 +146,16 @@ fn existing(dir: &Path) -> Option<&Path> {
 /// A flag that the first signal sets; the second ends this program.
 fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::new("io", error.to_string());
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block().map_err(|error| failed(&error))?;
+    // Caught and not blocked, which the program under trial would inherit.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| failed(&error))?;
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            while let Ok(signal) = signals.wait() {
+            for signal in signals.forever() {
                 if set.swap(true, Ordering::AcqRel) {
-                    std::process::exit(128 + signal as i32);
+                    std::process::exit(128 + signal);
                 }
             }
         })

@@ -38,7 +38,7 @@ fn to_its_end(job: Job, arguments: &arguments::JobArguments) -> Result<ExitCode,
     };
     // Before any thread, so that every thread has them blocked.
     let signals =
-        signals::Signals::block(&arguments.stop_signals()).map_err(|error| failed(&error))?;
+        signals::Signals::catch(&arguments.stop_signals()).map_err(|error| failed(&error))?;
     let server = Arc::new(Server::start().map_err(|error| failed(&error))?);
     let control = job.control();
     let told = telling::tell(control.subscribe(), arguments.talk());

@@ -1,8 +1,11 @@
-//! Signals that stop a job. No handler: they are blocked, and a thread waits for them.
+//! Signals that stop a job. The handler only notes that one came, and a thread does what it asks for.
+//!
+//! They are not blocked: what this process starts would inherit that, and hear none of them either.
 
 use super::stopping::{Asked, Stopping};
 use dmtcp_client::job::JobControl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
+use signal_hook::iterator::Signals as Caught;
 use std::fs;
 use std::io;
 use std::thread;
@@ -11,33 +14,33 @@ use std::time::Instant;
 /// Signals that are waited for.
 #[derive(Debug)]
 pub(super) struct Signals {
-    set: SigSet,
+    caught: Caught,
     stopping: Stopping,
 }
 
 impl Signals {
-    /// Blocks these, and those that ask to end at once, for this thread and those that it starts;
-    /// children have none blocked. What whoever started this has let be ignored, as `nohup` does, stays
-    /// ignored.
-    pub(super) fn block(stop: &[Signal]) -> io::Result<Self> {
+    /// Catches these, and those that ask to end at once. What whoever started this has let be ignored,
+    /// as `nohup` does, stays ignored.
+    pub(super) fn catch(stop: &[Signal]) -> io::Result<Self> {
         let ignored = ignored()?;
         let is_heard = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
-        let mut set = SigSet::empty();
-        for signal in stop.iter().chain(&TO_END).filter(|signal| is_heard(signal)) {
-            set.add(*signal);
-        }
-        set.thread_block()?;
+        let heard = stop.iter().chain(&TO_END).filter(|signal| is_heard(signal));
+        let caught = Caught::new(heard.map(|&signal| signal as i32))?;
         let stopping = Stopping::at(stop);
-        Ok(Self { set, stopping })
+        Ok(Self { caught, stopping })
     }
 
     /// Does what they ask for, as long as this process lives.
     pub(super) fn stop_job(self, control: JobControl) -> io::Result<()> {
-        let Self { set, mut stopping } = self;
+        let Self {
+            mut caught,
+            mut stopping,
+        } = self;
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
-                while let Ok(signal) = set.wait() {
+                let numbers = caught.forever();
+                for signal in numbers.filter_map(|number| Signal::try_from(number).ok()) {
                     match stopping.signal(signal, Instant::now()) {
                         Some(Asked::Checkpoint) => control.stop_on_signal(None),
                         Some(Asked::End) => control.kill(),
