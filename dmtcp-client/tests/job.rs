@@ -633,3 +633,21 @@ fn many_jobs_run_on_one_server() {
         stage.assert_clean();
     }
 }
+
+/// Also in the moment between its first step and the next look at it.
+#[test]
+fn a_stop_as_soon_as_it_works_makes_a_checkpoint() {
+    for _ in 0..10 {
+        let stage = Stage::new();
+        let job = job(&stage);
+        let control = job.control();
+        let running = job.start(&server()).unwrap();
+        while stage.count() == 0 {
+            thread::yield_now();
+        }
+        stop(&control);
+        let outcome = running.wait().unwrap();
+        let expected = (OutcomeKind::Checkpointed, Reason::Requested, 85);
+        assert_eq!(kinds(&outcome), expected, "{outcome:?}");
+    }
+}
