@@ -8,7 +8,7 @@ use dmtcp_client::coordinator::Coordinator;
 use dmtcp_client::job::pace::{Backoff, IntervalPolicy, PlannedEnd};
 use dmtcp_client::job::{
     Begin, ExitCodes, Job, JobControl, JobError, JobEvent, JobEvents, JobRecord, Outcome,
-    OutcomeKind, Owner, Reason, RequestError,
+    OutcomeKind, Owner, Reason, RequestError, wait_for_outcome,
 };
 use dmtcp_client::process::Exit;
 use dmtcp_client::server::Server;
@@ -650,4 +650,35 @@ fn a_stop_as_soon_as_it_works_makes_a_checkpoint() {
         let expected = (OutcomeKind::Checkpointed, Reason::Requested, 85);
         assert_eq!(kinds(&outcome), expected, "{outcome:?}");
     }
+}
+
+/// Without any set, too: there is nothing else that would end it.
+#[test]
+fn fresh_starts_that_lead_nowhere_end() {
+    let stage = Stage::with_goal(20);
+    stage.tell("exit", 198);
+    let outcome = run(job(&stage).restarts_without_progress(3));
+    let expected = (OutcomeKind::FailedToRestore, Reason::NoProgress, 171);
+    assert_eq!(kinds(&outcome), expected, "{outcome:?}");
+    assert_eq!(stage.said("fresh").len(), 4);
+    // Somebody has mended it.
+    stage.tell("exit", 0);
+    let outcome = run(job(&stage).restarts_without_progress(3));
+    assert_eq!(kinds(&outcome), (OutcomeKind::Finished, Reason::Exit, 0));
+}
+
+/// Its outcome is written before its farewell.
+#[test]
+fn one_that_was_cut_short_behind_its_outcome_is_not_lost() {
+    let stage = Stage::with_goal(20);
+    let outcome = run(job(&stage));
+    let mut cut_short = record(&stage);
+    let mut owner = Owner::this_process().unwrap();
+    owner.start_time += 1;
+    cut_short.owner = Some(owner);
+    cut_short.write(&stage.dir()).unwrap();
+    assert_eq!(run(job(&stage)).reason, Reason::FinishedBefore);
+    assert_eq!(record(&stage).owner, None);
+    let told = wait_for_outcome(&stage.dir(), LONG).unwrap();
+    assert_eq!(told, outcome);
 }

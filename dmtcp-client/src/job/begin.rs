@@ -41,6 +41,10 @@ impl Life<'_, '_> {
             let text = "there is no checkpoint set to restart from";
             return Err(Outcome::new(OutcomeKind::FailedToRestore, Reason::NoSet, text).into());
         }
+        if !self.failures.is_empty() {
+            // Again within this run: that, too, may lead nowhere for ever.
+            self.limit.note_restart();
+        }
         self.save();
         self.start()
     }
@@ -117,6 +121,11 @@ impl Life<'_, '_> {
         match recovered {
             Ok(recovered) => Ok(self.recovered(recovered)),
             Err(AttemptError::Interrupted) => {
+                if self.control().stop_request().is_some() {
+                    // It says nothing about the set.
+                    let made = self.limit.restarts_since_progress();
+                    self.limit = self.limit.made(made.saturating_sub(1));
+                }
                 let text = "it was interrupted before the program ran";
                 let interrupted = Outcome::new(OutcomeKind::TryAgain, Reason::Interrupted, text);
                 Err(self.over().unwrap_or(interrupted).into())

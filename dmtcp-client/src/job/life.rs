@@ -51,6 +51,7 @@ fn run(job: &Job, server: &Server) -> Result<Outcome, JobError> {
     let record = check(job, &dir)?;
     if job.begin_with() == Begin::GoOn {
         if let Some(outcome) = finished_before(&dir)? {
+            say_farewell(&dir, record)?;
             return Ok(outcome);
         }
     }
@@ -120,6 +121,16 @@ fn finished_before(dir: &Path) -> Result<Option<Outcome>, JobError> {
     }))
 }
 
+/// For a run that was cut short when it had already written down its outcome: else it would be taken for
+/// lost for ever.
+fn say_farewell(dir: &Path, mut record: JobRecord) -> Result<(), StateError> {
+    if record.owner.is_none() {
+        return Ok(());
+    }
+    (record.owner, record.coordinator) = (None, None);
+    record.write(dir)
+}
+
 fn environment(error: &dyn std::error::Error) -> Outcome {
     let kind = OutcomeKind::FailedBeforeReady;
     Outcome::new(kind, Reason::Environment, with_causes(error))
@@ -166,7 +177,7 @@ pub(super) struct Life<'j, 's> {
     began_unix_ms: u64,
     saved: Instant,
     /// Why attempts before were no good.
-    failures: Vec<String>,
+    pub(super) failures: Vec<String>,
 }
 
 /// What an attempt came to.
