@@ -547,7 +547,10 @@ fn it_is_restarted_within_a_run_when_dmtcp_fails() {
 fn an_explicit_start_or_restart_is_meant() {
     let stage = Stage::new();
     let missing = Job::restart(stage.dir()).start(&server()).unwrap().wait();
-    assert!(matches!(missing, Err(JobError::NoProgram)), "{missing:?}");
+    assert!(
+        matches!(missing, Err(JobError::NoJob { .. })),
+        "{missing:?}"
+    );
     assert!(!stage.dir().exists());
     let outcome = run(job(&stage).begin(Begin::Restart));
     let expected = (OutcomeKind::FailedToRestore, Reason::NoSet, 171);

@@ -198,7 +198,7 @@ fn cannot_start(kind: OutcomeKind, error: &dyn std::error::Error) -> Ended {
 
 fn cannot_begin(kind: OutcomeKind, error: &dyn std::error::Error) -> Ended {
     Outcome::new(kind, Reason::NoUsableSet, with_causes(error))
-        .hint("`dmtcpctl verify` says what is wrong with each; a fresh start begins again")
+        .hint("`dmtcpctl verify` says what is wrong with each; `start --fresh` begins again")
         .into()
 }
 

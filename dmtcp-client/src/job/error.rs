@@ -13,9 +13,9 @@ use crate::server::ServerError;
 pub enum JobError {
     /// The caller: the directory is that of another command, whose sets must not become this one's.
     #[error(
-        "{} is the state directory of another command: {}",
+        "{} is the state directory of {}",
         dir.display(),
-        words(found)
+        other(found, asked)
     )]
     OtherProgram {
         /// The directory.
@@ -27,7 +27,11 @@ pub enum JobError {
     },
     /// The caller: a [fresh start](super::Begin::Start) was asked for, and there are sets to go on
     /// from.
-    #[error("{} has {count} checkpoint sets to go on from, the newest is {newest}", dir.display())]
+    #[error(
+        "{} has {} to go on from, the newest is {newest}",
+        dir.display(),
+        counted(*count, "checkpoint set")
+    )]
     SetsThere {
         /// The state directory.
         dir: PathBuf,
@@ -36,9 +40,13 @@ pub enum JobError {
         /// Number of the newest.
         newest: u64,
     },
-    /// The caller: only a [restart](super::Begin::Restart) needs no program.
-    #[error("no program was given")]
-    NoProgram,
+    /// The caller: a [restart](super::Job::restart) was asked for, and no job was ever begun in this
+    /// directory.
+    #[error("there is no job in {}", dir.display())]
+    NoJob {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A file of the state directory cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -76,7 +84,35 @@ impl From<ServerError> for RequestError {
     }
 }
 
+/// Both, so that the difference can be seen.
+fn other(found: &[OsString], asked: &[OsString]) -> String {
+    if found == asked {
+        return format!(
+            "the same command, {}, once as a worker by itself and once under DMTCP",
+            words(found)
+        );
+    }
+    format!(
+        "another command: {}; now it is {}",
+        words(found),
+        words(asked)
+    )
+}
+
 fn words(argv: &[OsString]) -> String {
-    let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
-    words.join(" ")
+    let words = argv.iter().map(|word| {
+        let word = word.to_string_lossy();
+        match word.is_empty() || word.contains(char::is_whitespace) {
+            true => format!("{word:?}"),
+            false => word.into_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn counted(count: usize, one: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {one}s"),
+    }
 }

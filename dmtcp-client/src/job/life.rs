@@ -92,7 +92,11 @@ fn check(job: &Job, dir: &Path) -> Result<JobRecord, JobError> {
         }
         (Some(found), _) => found,
         (None, Some(asked)) => JobRecord::new(asked),
-        (None, None) => return Err(JobError::NoProgram),
+        (None, None) => {
+            return Err(JobError::NoJob {
+                dir: dir.to_owned(),
+            });
+        }
     };
     if job.begin_with() == Begin::Start {
         let sets = set::list(dir).unwrap_or_default().sets.into_iter();
@@ -117,7 +121,7 @@ fn finished_before(dir: &Path) -> Result<Option<Outcome>, JobError> {
     Ok(outcome.filter(is_done).map(|mut outcome| {
         outcome.reason = Reason::FinishedBefore;
         outcome.text = "the program had finished with exit code 0 before".to_owned();
-        outcome.hint("to run it again, ask for a fresh start")
+        outcome.hint("`start --fresh` runs it again")
     }))
 }
 

@@ -220,6 +220,9 @@ fn every_outcome_has_its_code() {
         (2, "other-program"),
         "{other:?}"
     );
+    let [before, now] = ["another command: ", "; now it is "].map(|text| other.err.find(text));
+    let given = other.err.rfind("\"another argument\"");
+    assert!(before.is_some() && before < now && now < given, "{other:?}");
 
     let image = dmtcp_client::set::list(&stage.dir()).unwrap().sets[0]
         .images()
@@ -252,6 +255,16 @@ fn every_outcome_has_its_code() {
     assert_eq!((no_dmtcp.code, no_dmtcp.slug()), (170, "no-dmtcp"));
     let none = to_its_end(on_dir(&stage, "restart", &[]));
     assert_eq!(none.code, 2, "--native is not its: {none:?}");
+    for arguments in [
+        &["restart", "--state-dir", "nowhere"][..],
+        &["restart", "--id", "b", "--", "true"],
+    ] {
+        let mut nowhere = command(arguments);
+        at_home(&stage, &mut nowhere);
+        let nowhere = to_its_end(nowhere);
+        assert_eq!((nowhere.code, nowhere.slug()), (2, "no-job"), "{nowhere:?}");
+    }
+    assert!(!stage.work().join("nowhere").exists());
 }
 
 #[test]

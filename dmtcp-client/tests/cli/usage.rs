@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 #[test]
 fn wrong_use_is_2_and_help_is_0() {
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 16] = [
         &[],
         &["unheard-of"],
         &["inspect"],
@@ -20,6 +20,11 @@ fn wrong_use_is_2_and_help_is_0() {
         &["status", "-p", "none"],
         &["status", "-p", "99999"],
         &["status", "-p", "0"],
+        // A program comes behind `--` only.
+        &["run", "--stop-after-checkpoint", "3s", "--", "true"],
+        &["start", "-id", "a", "true"],
+        &["run", "true"],
+        &["restart", "true"],
     ];
     for arguments in wrong {
         let ran = run(arguments);

@@ -207,7 +207,9 @@ impl From<JobError> for Failure {
             JobError::SetsThere { .. } => Self::of("sets-there", &error).code(USAGE).hint(
                 "`restart` goes on from them, `run` starts or goes on, `start --fresh` begins again",
             ),
-            JobError::NoProgram => Self::of("no-program", &error).code(USAGE),
+            JobError::NoJob { .. } => Self::of("no-job", &error)
+                .code(USAGE)
+                .hint("`dmtcpctl list` has the state directories of all jobs"),
             JobError::State(state) => Self::of(state_slug(state), &error),
             JobError::Thread { .. } => Self::of("environment", &error),
             _ => Self::of("job", &error),

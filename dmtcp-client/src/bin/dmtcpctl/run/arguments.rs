@@ -39,8 +39,7 @@ pub(crate) struct RestartArguments {
     /// The command that was started, of which the state directory has its name; not needed with
     /// --state-dir
     #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
+        last = true,
         value_name = "PROGRAM",
         required_unless_present = "state_dir"
     )]
@@ -59,12 +58,7 @@ pub(crate) struct ProgramArguments {
     #[arg(long, conflicts_with = "native")]
     pub(super) checkpoint_open_files: bool,
     /// The program and its arguments
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "PROGRAM",
-        required = true
-    )]
+    #[arg(last = true, value_name = "PROGRAM", required = true)]
     pub(super) program: Vec<OsString>,
 }
 
