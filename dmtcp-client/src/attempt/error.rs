@@ -185,7 +185,7 @@ pub enum RestartFailure {
     #[error(transparent)]
     Start(Box<AttemptError>),
     /// Not all processes were running in time.
-    #[error("after {waited:.1?} only {running} of {expected} processes were running{}", seen_text(.seen))]
+    #[error("after {waited:.1?} only {running} of {expected} ran{}", seen_text(.seen))]
     TimedOut {
         /// How long it was waited for: up to [`Attempts::restart_limit`], and no longer than ten
         /// seconds for each step once memory is read back.

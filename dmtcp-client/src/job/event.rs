@@ -124,7 +124,8 @@ impl fmt::Display for JobEvent {
             Self::Started { address } => write!(f, "started afresh, coordinator at {address}"),
             Self::Restarted { address, set, took } => write!(
                 f,
-                "restarted from set {set} in {took:.2?}, coordinator at {address}"
+                "restarted from set {set} in {}, coordinator at {address}",
+                rounded(*took)
             ),
             Self::Running { peers } => write!(f, "running: {}", counted(*peers)),
             Self::PassedOver { text } => write!(f, "passed over: {text}"),
@@ -135,11 +136,11 @@ impl fmt::Display for JobEvent {
             Self::Sealed { set, took } => {
                 let bytes = set.bytes.unwrap_or(0);
                 let number = set.sequence;
-                let (sealed, paused) = (took.sealed(), took.paused());
+                let (sealed, paused) = (rounded(took.sealed()), rounded(took.paused()));
                 write!(
                     f,
-                    "set {number} is sealed after {sealed:.2?}: {bytes} bytes; \
-                     the processes stood still for {paused:.2?}"
+                    "set {number} is sealed after {sealed}: {bytes} bytes; \
+                     the processes stood still for {paused}"
                 )
             }
             Self::CheckpointFailed { text } => write!(f, "checkpoint failed: {text}"),
@@ -163,6 +164,16 @@ impl fmt::Display for JobEvent {
             ),
             Self::Lagged(count) => write!(f, "{count} events were missed"),
         }
+    }
+}
+
+/// In as many digits as say something: `442ms`, `3.2s`.
+pub(super) fn rounded(time: Duration) -> String {
+    let ms = time.as_millis();
+    match ms {
+        0 => format!("{time:.0?}"),
+        1..1000 => format!("{ms}ms"),
+        _ => format!("{time:.1?}"),
     }
 }
 
@@ -316,6 +327,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_no_digits_that_say_nothing() {
+        for (us, shown) in [(442_000, "442ms"), (3_249_000, "3.2s"), (250, "250µs")] {
+            assert_eq!(rounded(Duration::from_micros(us)), shown);
+        }
+    }
 
     fn tell(listeners: &Listeners, times: u32) {
         for peers in 0..times {

@@ -404,6 +404,12 @@ impl<'j, 's> Life<'j, 's> {
             .ok()
             .and_then(|sets| Some(sets.sets.first()?.sequence()));
         outcome.set = newest.filter(|newest| *newest > self.record.fresh_after);
+        if matches!(outcome.reason, Reason::Killed | Reason::NotCheckpointed) {
+            outcome.text += &match outcome.set {
+                Some(set) => format!("; set {set} stays"),
+                None => "; there is no checkpoint set".to_owned(),
+            };
+        }
         outcome.restarts = self.restarts;
         outcome.sets_sealed = self.sets_sealed;
         outcome.started_unix_ms = self.began_unix_ms;

@@ -112,7 +112,7 @@ impl Life<'_, '_> {
     /// What was asked for from outside; the outcome, if that is the end.
     fn requests(&mut self, watch: &mut Watch) -> Option<Outcome> {
         if let Some(reason) = self.control().kill_request() {
-            let text = "all processes were killed, as was asked for; the sets stay";
+            let text = "all processes were killed, as was asked for";
             return Some(Outcome::new(OutcomeKind::TryAgain, reason, text));
         }
         if self.time_is_over() {
@@ -164,8 +164,7 @@ impl Life<'_, '_> {
         match self.pace.decide(self.now()) {
             Decision::TooLate { source } => {
                 let text = format!(
-                    "no checkpoint could be completed in the time that was left ({source}); \
-                     older sets are as they were"
+                    "no checkpoint could be completed in the time that was left ({source})"
                 );
                 let kind = OutcomeKind::TryAgain;
                 Some(Outcome::new(kind, Reason::NotCheckpointed, text))

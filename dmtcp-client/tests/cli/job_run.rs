@@ -182,6 +182,15 @@ fn a_second_signal_kills_and_one_of_the_same_moment_does_not() {
     let ran = running.end();
     assert_eq!((ran.code, ran.slug()), (75, "try-again"), "{ran:?}");
     assert_eq!(outcome(&stage).reason, Reason::Killed);
+    let [begun, stopping] = [
+        "run: starts afresh; all is in ",
+        "run: SIGTERM: taking a last",
+    ];
+    assert!(
+        ran.err.contains(begun) && ran.err.contains(stopping),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("; there is no checkpoint set"), "{ran:?}");
     stage.assert_clean();
 }
 
@@ -253,6 +262,10 @@ fn every_outcome_has_its_code() {
     at_home(&stage, &mut no_dmtcp);
     let no_dmtcp = to_its_end(no_dmtcp);
     assert_eq!((no_dmtcp.code, no_dmtcp.slug()), (170, "no-dmtcp"));
+    assert!(
+        no_dmtcp.err.contains("\n  the given folder: "),
+        "{no_dmtcp:?}"
+    );
     let none = to_its_end(on_dir(&stage, "restart", &[]));
     assert_eq!(none.code, 2, "--native is not its: {none:?}");
     for arguments in [

@@ -1,7 +1,7 @@
 //! A job as `list` and `status` show it: in words and in JSON.
 
 use crate::failure::Problem;
-use crate::text::{moment, printable, printable_os, quoted, size};
+use crate::text::{counted, moment, printable, printable_os, quoted, size};
 use dmtcp_client::job::{Contact, JobRecord, Outcome, SetRecord};
 use serde::Serialize;
 use serde_json::Value;
@@ -150,8 +150,11 @@ impl JobView {
         row(
             "so far",
             format!(
-                "{} runs, {} attempts, {} restarts, {} sets sealed",
-                self.runs, self.attempts, self.restarts, self.sets_sealed
+                "{}, {}, {}, {} sealed",
+                counted(self.runs, "run"),
+                counted(self.attempts, "attempt"),
+                counted(self.restarts, "restart"),
+                counted(self.sets_sealed, "set")
             ),
         );
         rows

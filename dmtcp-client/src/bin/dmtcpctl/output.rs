@@ -77,7 +77,7 @@ pub(crate) fn complain(problem: &Problem, hint: Option<&str>) {
     let mut text = format!(
         "dmtcpctl: {}: {}\n",
         problem.slug,
-        crate::text::printable(&problem.text)
+        crate::text::lines(&problem.text)
     );
     if let Some(hint) = hint {
         text += "  hint: ";

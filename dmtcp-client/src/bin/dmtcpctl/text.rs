@@ -18,6 +18,12 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
+/// The same with its lines as such, all but the first of them indented.
+pub(crate) fn lines(text: &str) -> String {
+    let lines = text.lines().map(|line| printable(line.trim()));
+    lines.collect::<Vec<_>>().join("\n  ")
+}
+
 /// The same for what may not be UTF-8.
 pub(crate) fn printable_os(text: impl AsRef<OsStr>) -> String {
     printable(&text.as_ref().to_string_lossy())
@@ -113,6 +119,7 @@ mod tests {
     #[test]
     fn nothing_that_a_terminal_would_obey() {
         assert_eq!(printable("a\x1b[2Jb\u{9b}c\n"), r"a\u{1b}[2Jb\u{9b}c\n");
+        assert_eq!(lines("a\n  b\x1b[2J\nc\n"), "a\n  b\\u{1b}[2J\n  c");
         assert_eq!(quoted(OsStr::new("it's")), r"'it'\''s'");
         assert_eq!(quoted(OsStr::new("")), "''");
         assert_eq!(quoted(OsStr::new("--x=/a.b")), "--x=/a.b");

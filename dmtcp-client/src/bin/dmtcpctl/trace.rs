@@ -50,11 +50,11 @@ struct Barrier {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut rounds = read_trace(&arguments.file).map_err(|error| {
-        let slug = match error {
-            TraceFileError::NotATrace { .. } => "not-a-trace",
-            _ => "io",
-        };
-        Failure::from(Problem::new(slug, &error))
+        match error {
+            // What a parser says of it helps nobody.
+            TraceFileError::NotATrace { .. } => Failure::new("not-a-trace", error.to_string()),
+            _ => Problem::new("io", &error).into(),
+        }
     })?;
     rounds.retain(|round| arguments.round.is_none_or(|wanted| wanted == round.round));
     if arguments.json {

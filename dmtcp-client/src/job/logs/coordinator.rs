@@ -40,7 +40,11 @@ impl CoordinatorLog {
             // For a coordinator that is a program of its own it is a restart script.
             ComputationEvent::SetSealed { set, took, .. } => Some((
                 Importance::Note,
-                format!("set {} is sealed, after {took:.2?}", set.sequence),
+                format!(
+                    "set {} is sealed, after {}",
+                    set.sequence,
+                    crate::job::event::rounded(*took)
+                ),
             )),
             event => in_words(event),
         };

@@ -71,7 +71,8 @@ fn tools(arguments: &JobArguments) -> Result<Tools, Failure> {
     Tools::find(arguments.dmtcp_bin.as_deref()).map_err(|error| {
         Failure::from(Problem::new("no-dmtcp", &error))
             .code(NOT_STARTED)
-            .hint("--dmtcp-bin says where DMTCP's programs are; --native needs none")
+            .hint("--dmtcp-bin says where DMTCP's programs are; only a program that is written with this \
+                 library as a worker needs none, with --native")
     })
 }
 

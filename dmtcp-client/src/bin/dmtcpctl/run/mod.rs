@@ -41,8 +41,12 @@ fn to_its_end(job: Job, arguments: &arguments::JobArguments) -> Result<ExitCode,
         signals::Signals::catch(&arguments.stop_signals()).map_err(|error| failed(&error))?;
     let server = Arc::new(Server::start().map_err(|error| failed(&error))?);
     let control = job.control();
-    let told = telling::tell(control.subscribe(), arguments.talk());
-    signals.stop_job(control).map_err(|error| failed(&error))?;
+    let talk = arguments.talk();
+    let told = telling::tell(control.subscribe(), talk, job.dir());
+    let grace = arguments.grace;
+    let heard = move |signal| telling::last_checkpoint(signal, grace, talk);
+    let stopping = signals.stop_job(control, heard);
+    stopping.map_err(|error| failed(&error))?;
     let outcome = job.start(&server)?.wait()?;
     // What it has told is on the terminal before its end.
     telling::end(told, &outcome, arguments.talk());

@@ -30,8 +30,13 @@ impl Signals {
         Ok(Self { caught, stopping })
     }
 
-    /// Does what they ask for, as long as this process lives.
-    pub(super) fn stop_job(self, control: JobControl) -> io::Result<()> {
+    /// Does what they ask for, as long as this process lives; `heard` of one that asks for a last
+    /// checkpoint. It must not wait.
+    pub(super) fn stop_job(
+        self,
+        control: JobControl,
+        heard: impl Fn(Signal) + Send + 'static,
+    ) -> io::Result<()> {
         let Self {
             mut caught,
             mut stopping,
@@ -42,7 +47,14 @@ impl Signals {
                 let numbers = caught.forever();
                 for signal in numbers.filter_map(|number| Signal::try_from(number).ok()) {
                     match stopping.signal(signal, Instant::now()) {
-                        Some(Asked::Checkpoint) => control.stop_on_signal(None),
+                        Some(Asked::Checkpoint) => {
+                            let is_running = control.computation().is_some();
+                            control.stop_on_signal(None);
+                            // Else there is nothing to make one of.
+                            if is_running {
+                                heard(signal);
+                            }
+                        }
                         Some(Asked::End) => control.kill(),
                         None => {}
                     }
