@@ -36,7 +36,7 @@ fn to_its_end(job: Job, arguments: &arguments::JobArguments) -> Result<ExitCode,
     let failed = |error: &dyn std::error::Error| {
         Failure::new("environment", dmtcp_client::with_causes(error))
     };
-    // Before any thread, so that every thread has them blocked.
+    // Before anything is started that they should stop.
     let signals =
         signals::Signals::catch(&arguments.stop_signals()).map_err(|error| failed(&error))?;
     let server = Arc::new(Server::start().map_err(|error| failed(&error))?);
