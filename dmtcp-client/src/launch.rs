@@ -1,6 +1,7 @@
 //! A typed command line of `dmtcp_launch`: starts an unmodified program under DMTCP.
 
 use std::{
+    env,
     ffi::{OsStr, OsString},
     net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
@@ -12,6 +13,7 @@ use dmtcp_proto::Interval;
 
 use crate::{
     Tools,
+    executable::{self, NotExecutable},
     invocation::{Invocation, Messages, StartError},
     process::{Child, Stream},
 };
@@ -208,6 +210,21 @@ impl Launch {
         self.current_dir.as_deref()
     }
 
+    /// Looks for the program as `dmtcp_launch` will, which does not say that there is none.
+    ///
+    /// # Errors
+    /// Why it cannot be started.
+    pub(crate) fn look_for_program(&self) -> Result<(), NotExecutable> {
+        let mut told = self.invocation.env.iter().rev();
+        let told = told.find(|(name, _)| name == "PATH");
+        let path = told.map(|(_, path)| path.clone());
+        let path = path.or_else(|| env::var_os("PATH"));
+        let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
+        let directory = self.directory().unwrap_or_else(|| Path::new("."));
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.into());
+        executable::find(&self.program, Some(&path), Some(&directory)).map(|_| ())
+    }
+
     /// Runs a command that was made of [`to_command`](Self::to_command)'s, with the same streams.
     pub(crate) fn spawn_command(&self, command: Command) -> Result<Child, StartError> {
         self.invocation.spawn(command)
@@ -221,6 +238,9 @@ impl Launch {
         self.invocation.spawn(self.to_command()?)
     }
 }
+
+/// The C library's, where there is no PATH.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ pub mod coordinator;
 mod deadline;
 pub mod doctor;
 mod durable;
+mod executable;
 pub mod foreign;
 pub mod host;
 mod id_json;

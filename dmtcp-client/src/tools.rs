@@ -5,8 +5,6 @@ use std::{
     collections::HashSet,
     env,
     ffi::{OsStr, OsString},
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf, absolute},
     process::Command,
     sync::{Arc, OnceLock},
@@ -16,7 +14,10 @@ use std::{
 use dmtcp_proto::{Dialect, Release};
 use thiserror::Error;
 
-use crate::process::{ProcessError, capture, clean_environment};
+use crate::{
+    executable::is_executable,
+    process::{ProcessError, capture, clean_environment},
+};
 
 /// The folder of one DMTCP installation. Cheap to clone; clones share what was learnt about
 /// the version.
@@ -271,7 +272,7 @@ fn complete(dir: &Path) -> Result<Tools, Vec<&'static str>> {
     let dir = absolute(dir).map_err(|_| PROGRAMS.to_vec())?;
     let missing: Vec<&'static str> = PROGRAMS
         .into_iter()
-        .filter(|program| !is_executable(&dir.join(program)).unwrap_or(false))
+        .filter(|program| !is_executable(&dir.join(program)))
         .collect();
     if missing.is_empty() {
         Ok(Tools {
@@ -281,11 +282,6 @@ fn complete(dir: &Path) -> Result<Tools, Vec<&'static str>> {
     } else {
         Err(missing)
     }
-}
-
-fn is_executable(path: &Path) -> io::Result<bool> {
-    let metadata = fs::metadata(path)?;
-    Ok(metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 const DMTCP_BIN: &str = "DMTCP_BIN";

@@ -60,6 +60,18 @@ impl Life<'_, '_> {
     fn start(&mut self) -> Result<Begun, Ended> {
         let failed =
             |error: &dyn std::error::Error| cannot_start(OutcomeKind::FailedBeforeReady, error);
+        let Some(template) = &self.job.program else {
+            return Err(failed(&AttemptError::NoProgram));
+        };
+        // Before the sets that are there are given up for it.
+        template.look_for_program().map_err(|error| {
+            let outcome = Outcome::new(
+                OutcomeKind::FailedBeforeReady,
+                Reason::NotStarted,
+                error.to_string(),
+            );
+            outcome.hint(error.hint())
+        })?;
         if self.afresh {
             let sets = self
                 .attempts
@@ -74,9 +86,6 @@ impl Life<'_, '_> {
             self.afresh = false;
             self.save();
         }
-        let Some(template) = &self.job.program else {
-            return Err(failed(&AttemptError::NoProgram));
-        };
         let streams = self.output.streams(&self.job.stdin);
         let program = template.program(&streams).map_err(|error| failed(&error))?;
         let attempt = self.attempts.start([program]);

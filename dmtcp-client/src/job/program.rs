@@ -12,6 +12,7 @@ use super::record::{ProgramKind, ProgramRecord};
 use crate::{
     Launch,
     attempt::Program,
+    executable::NotExecutable,
     process::{SharedStream, Stream, clean_environment},
 };
 
@@ -90,6 +91,15 @@ impl Template {
             Self::Dmtcp(launch) => launch.directory(),
             Self::Native(command) => command.directory.as_deref(),
             Self::OnHost { program, .. } => program.directory(),
+        }
+    }
+
+    /// Looks whether there is such a program, where nobody else would tell.
+    pub(super) fn look_for_program(&self) -> Result<(), NotExecutable> {
+        match self {
+            Self::Dmtcp(launch) => launch.look_for_program(),
+            // The system tells of the one, and the other one's files are not seen here.
+            Self::Native(_) | Self::OnHost { .. } => Ok(()),
         }
     }
 

@@ -119,7 +119,7 @@ fn relative_directories_become_absolute() {
         .tmpdir("tmp")
         .to_command()
         .unwrap();
-    let here = std::env::current_dir().unwrap();
+    let here = env::current_dir().unwrap();
     let images = here.join("images");
     assert!(words(&command).contains(&images.to_str().unwrap()));
     assert_eq!(

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{deadline::Deadline, process::Identity};
+use std::fs;
 
 /// Longer than any of these scripts takes unless it hangs.
 const LONG: Duration = Duration::from_secs(60);

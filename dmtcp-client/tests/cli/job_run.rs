@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -278,6 +279,48 @@ fn every_outcome_has_its_code() {
         assert_eq!((nowhere.code, nowhere.slug()), (2, "no-job"), "{nowhere:?}");
     }
     assert!(!stage.work().join("nowhere").exists());
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_named() {
+    let stage = Stage::new();
+    let bin = stage.base.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    // As DMTCP's, these do not say what is wrong with the program.
+    for tool in ["launch", "restart", "command", "coordinator"] {
+        let path = bin.join(format!("dmtcp_{tool}"));
+        fs::write(&path, "#!/bin/sh\necho 'DMTCP Version 4.2.0'\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::write(stage.work().join("train.py"), "#!/bin/sh\n").unwrap();
+    let bin = bin.to_str().unwrap();
+    let work = fs::canonicalize(stage.work()).unwrap();
+    let nope = work.join("nope");
+    let nope = format!("the program ./nope is not there: {} does", nope.display());
+    for (program, words, hint) in [
+        ("./nope", nope.as_str(), "relative name"),
+        ("./train.py", "train.py may not be executed", "chmod +x"),
+        ("no-such-program", "no directory of PATH", "`./`"),
+    ] {
+        let dir = stage.dir();
+        let options = ["run", "--dmtcp-bin", bin, "--state-dir"];
+        let mut run = command(options);
+        run.arg(&dir).args(["--", program]);
+        at_home(&stage, &mut run);
+        let ran = to_its_end(run);
+        assert_eq!(
+            (ran.code, ran.slug()),
+            (170, "failed-before-ready"),
+            "{ran:?}"
+        );
+        let outcome = outcome(&stage);
+        assert_eq!(outcome.reason, Reason::NotStarted);
+        for text in [&outcome.text, &ran.err] {
+            assert!(text.contains(words) && text.contains(program), "{text}");
+        }
+        assert!(outcome.hint.unwrap().contains(hint), "{program}");
+        fs::remove_dir_all(dir).unwrap();
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::{
     env,
     ffi::OsStr,
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -15,6 +14,7 @@ use dmtcp_proto::Release;
 
 use crate::{
     doctor::{Finding, World},
+    executable::is_executable,
     process::{capture, clean_environment},
 };
 
@@ -138,11 +138,6 @@ fn kind(program: &Path) -> Kind {
         }
         Err(error) => Kind::Silent(crate::with_causes(&error)),
     }
-}
-
-fn is_executable(path: &Path) -> bool {
-    let found = fs::metadata(path);
-    found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Releases before 3.2 do not have the name in their library, unless they were mended.
@@ -278,6 +273,8 @@ const MOST: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::doctor::Verdict;
 

@@ -2,13 +2,14 @@
 //! which only the dynamic linker reads, and not for a program with other rights than its user's.
 
 use std::{
-    env,
     ffi::{OsStr, OsString},
     fs::{self, File},
     io::Read as _,
     os::unix::{ffi::OsStringExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
+
+use crate::executable::{self, NotExecutable};
 
 /// A file that can be executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +35,9 @@ pub(super) enum FileKind {
 }
 
 impl ProgramFile {
-    /// The one that a shell in the current directory would run; `None`: there is none.
-    pub(super) fn find(program: &OsStr, path: Option<&OsStr>) -> Option<Self> {
-        if Path::new(program).components().count() > 1 {
-            return is_executable(Path::new(program)).then(|| Self::at(Path::new(program)));
-        }
-        let dirs = env::split_paths(path?).map(|dir| dir.join(program));
-        let mut found = dirs.filter(|path| is_executable(path));
-        found.next().map(|path| Self::at(&path))
+    /// The one that a shell in the current directory would run.
+    pub(super) fn find(program: &OsStr, path: Option<&OsStr>) -> Result<Self, NotExecutable> {
+        executable::find(program, path, None).map(|path| Self::at(&path))
     }
 
     pub(super) fn at(path: &Path) -> Self {
@@ -57,11 +53,6 @@ impl ProgramFile {
                 .unwrap_or(false),
         }
     }
-}
-
-fn is_executable(path: &Path) -> bool {
-    let found = fs::metadata(path);
-    found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 fn kind(content: &[u8]) -> FileKind {
@@ -170,6 +161,7 @@ const MOST: u64 = 1 << 20;
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use std::env;
 
     /// The beginning of a program, with these kinds of segments.
     pub(in crate::doctor) fn elf(segments: &[u32]) -> Vec<u8> {
@@ -214,7 +206,7 @@ pub(super) mod tests {
         content[at..at + 8].copy_from_slice(&len.to_le_bytes());
         fs::write(&path, content).unwrap();
         let list = OsString::from(dir.path());
-        assert_eq!(ProgramFile::find(OsStr::new("p"), Some(&list)), None);
+        assert_eq!(ProgramFile::find(OsStr::new("p"), Some(&list)).ok(), None);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
         let found = ProgramFile::find(OsStr::new("p"), Some(&list)).unwrap();
         let expected = ProgramFile {
@@ -224,8 +216,8 @@ pub(super) mod tests {
             go: true,
         };
         assert_eq!(found, expected);
-        assert_eq!(ProgramFile::find(path.as_os_str(), None), Some(expected));
-        assert_eq!(ProgramFile::find(OsStr::new("p"), None), None);
+        assert_eq!(ProgramFile::find(path.as_os_str(), None), Ok(expected));
+        assert_eq!(ProgramFile::find(OsStr::new("p"), None).ok(), None);
     }
 
     #[test]

@@ -41,11 +41,13 @@ impl Stage {
     pub(super) fn program(&mut self, program: &OsStr) -> Flow<()> {
         const SLUG: &str = "program";
         let begun = Instant::now();
-        let shown = program.to_string_lossy();
         let path = env::var_os("PATH");
-        let Some(file) = ProgramFile::find(program, path.as_deref()) else {
-            let seen = format!("there is no program {shown}, or it may not be executed");
-            return self.over(Told::new(Finding::failure(SLUG, seen), "no-program"), begun);
+        let file = match ProgramFile::find(program, path.as_deref()) {
+            Ok(file) => file,
+            Err(error) => {
+                let finding = Finding::failure(SLUG, error.to_string()).advice(error.hint());
+                return self.over(Told::new(finding, "no-program"), begun);
+            }
         };
         let at = file.path.display();
         let told = match &file.kind {

@@ -1,0 +1,118 @@
+//! Which file the name of a program stands for, as `execvp` looks for it, and why none does. Not here:
+//! what is in that file.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{AccessFlags, access};
+use thiserror::Error;
+
+/// Why a program cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum NotExecutable {
+    #[error("the program {} is not there: {} does not exist", program.to_string_lossy(), path.display())]
+    Missing { program: OsString, path: PathBuf },
+    #[error("the program {} cannot be started: {} is no file", program.to_string_lossy(), path.display())]
+    NoFile { program: OsString, path: PathBuf },
+    #[error(
+        "the program {} cannot be started: {} may not be executed", program.to_string_lossy(), path.display()
+    )]
+    NotAllowed { program: OsString, path: PathBuf },
+    #[error("no directory of PATH has a program {} that may be executed", .0.to_string_lossy())]
+    NotInPath(OsString),
+}
+
+impl NotExecutable {
+    /// What to do.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => {
+                "a relative name is taken from the directory that the program starts in"
+            }
+            Self::NoFile { .. } => "name the program's own file",
+            Self::NotAllowed { .. } => {
+                "`chmod +x` it, or name its interpreter first, as in `python3 train.py`"
+            }
+            Self::NotInPath(_) => "one in the current directory is named with `./`",
+        }
+    }
+}
+
+/// The file that this name stands for. Relative paths are taken from `directory`, or left as they
+/// are; `path` is PATH.
+pub(crate) fn find(
+    program: &OsStr,
+    path: Option<&OsStr>,
+    directory: Option<&Path>,
+) -> Result<PathBuf, NotExecutable> {
+    let at = |path: PathBuf| match directory {
+        Some(directory) => directory.join(path).components().collect(),
+        None => path,
+    };
+    if !program.as_bytes().contains(&b'/') {
+        let dirs = path.into_iter().flat_map(env::split_paths);
+        let mut paths = dirs.map(|dir| at(dir.join(program)));
+        let found = paths.find(|path| is_executable(path));
+        return found.ok_or_else(|| NotExecutable::NotInPath(program.to_owned()));
+    }
+    let (program, path) = (program.to_owned(), at(program.into()));
+    if is_executable(&path) {
+        Ok(path)
+    } else if path.is_file() {
+        Err(NotExecutable::NotAllowed { program, path })
+    } else if path.exists() {
+        Err(NotExecutable::NoFile { program, path })
+    } else {
+        Err(NotExecutable::Missing { program, path })
+    }
+}
+
+/// Whether it is a file that this process may execute.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    #[test]
+    fn programs_are_found_as_execvp_does_and_else_it_is_said_why_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bin, other) = (dir.path().join("bin"), dir.path().join("other"));
+        for path in [&bin, &other] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("p"), "#!/bin/sh\n").unwrap();
+        }
+        let find_p = |name: &str| {
+            let path = OsString::from("other:bin");
+            find(OsStr::new(name), Some(&path), Some(dir.path()))
+        };
+        let program = OsString::from("bin/p");
+        let path = bin.join("p");
+        let denied = NotExecutable::NotAllowed { program, path };
+        assert_eq!(find_p("bin/p"), Err(denied));
+        assert_eq!(find_p("p"), Err(NotExecutable::NotInPath("p".into())));
+
+        fs::set_permissions(bin.join("p"), fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find_p("bin/p"), Ok(bin.join("p")));
+        // The one before it may not be executed.
+        assert_eq!(find_p("p"), Ok(bin.join("p")));
+        assert_eq!(
+            find(OsStr::new("p"), None, None),
+            Err(NotExecutable::NotInPath("p".into()))
+        );
+        assert!(matches!(find_p("./bin"), Err(NotExecutable::NoFile { .. })));
+        let missing = find_p("./p").unwrap_err().to_string();
+        assert!(
+            missing.starts_with("the program ./p is not there"),
+            "{missing}"
+        );
+        assert!(missing.contains(dir.path().to_str().unwrap()), "{missing}");
+    }
+}
