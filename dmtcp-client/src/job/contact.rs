@@ -9,18 +9,20 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
 use dmtcp_proto::{Dialect, UniquePid};
 use thiserror::Error;
 
-use super::{JobRecord, Outcome, Owner, StateError};
+use super::{JobRecord, Outcome, Owner, SetRecord, StateError};
 use crate::{
     coordinator::{Coordinator, Error as CoordinatorError},
     deadline::Deadline,
     identity,
     process::{self, ProcessError},
+    set,
 };
 
 /// The job in a state directory, as it stood when it was looked at. Nothing of it is locked, and
@@ -31,6 +33,8 @@ pub struct Contact {
     record: JobRecord,
     standing: Standing,
     outcome: Option<Outcome>,
+    /// Looked for once it is asked for.
+    last_set: OnceLock<Option<SetRecord>>,
 }
 
 /// Whether a job runs.
@@ -204,6 +208,7 @@ impl Contact {
                     record: now,
                     standing,
                     outcome,
+                    last_set: OnceLock::new(),
                 });
             }
             record = now;
@@ -220,6 +225,27 @@ impl Contact {
     #[must_use]
     pub fn record(&self) -> &JobRecord {
         &self.record
+    }
+
+    /// The newest set that the job would go on from: of its record, or a newer one that is in its
+    /// directory, as behind `unpack`. Only manifests are read, once and the first time this is asked;
+    /// what cannot be read is passed over. It may say more than [`record`](Self::record), and what it
+    /// says need not be whole.
+    #[must_use]
+    pub fn last_set(&self) -> Option<&SetRecord> {
+        let last_set = self.last_set.get_or_init(|| {
+            let recorded = self.record.last_set.clone();
+            let known = recorded.as_ref().map_or(0, |set| set.sequence);
+            let known = known.max(self.record.fresh_after);
+            let newer = set::newest_above(&self.directory, known);
+            let newer = newer.map(|set| SetRecord {
+                sequence: set.sequence(),
+                sealed_unix_ms: set.manifest().created_unix_ms,
+                bytes: set.total_bytes(),
+            });
+            newer.or(recorded)
+        });
+        last_set.as_ref()
     }
 
     /// Whether it runs.

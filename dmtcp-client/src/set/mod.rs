@@ -71,5 +71,6 @@ pub use manifest::{ImageKind, Manifest, Phase, SavedFile, SealedImage};
 pub use request::{ImageReport, SealRequest};
 pub use retain::{KeptSet, RemovedSet, Retained, would_retain};
 pub use retention::{KeepReason, RemoveReason, RetentionPolicy};
+pub(crate) use store::newest_above;
 pub use store::{Listing, Newest, SetStore, list};
 pub(crate) use writers::is_written;

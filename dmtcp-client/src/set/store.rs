@@ -274,6 +274,17 @@ pub fn list(dir: &Path) -> Result<Listing, SetError> {
     list_sets(&dir.join(SETS))
 }
 
+/// The newest set with a number above `known` whose manifest can be read, without owning `dir`; at
+/// most eight manifests are tried.
+pub(crate) fn newest_above(dir: &Path, known: u64) -> Option<CheckpointSet> {
+    let sets = dir.join(SETS);
+    let newer = newest_first(&sets).ok()?.into_iter();
+    newer
+        .take_while(|entry| entry.sequence() > known)
+        .take(MOST_TRIED)
+        .find_map(|entry| CheckpointSet::open(&entry.path(&sets)).ok())
+}
+
 fn list_sets(sets: &Path) -> Result<Listing, SetError> {
     let mut listing = Listing::default();
     for entry in newest_first(sets)? {
@@ -322,5 +333,7 @@ pub(super) fn remove_dir(path: &Path) -> Result<(), SetError> {
     }
 }
 
+/// Of manifests that cannot be read: one after the other on a slow disk.
+const MOST_TRIED: usize = 8;
 const SETS: &str = "sets";
 const LOCK: &str = ".lock";

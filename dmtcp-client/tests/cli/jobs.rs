@@ -370,6 +370,40 @@ fn all_jobs_of_a_user_are_listed() {
 }
 
 #[test]
+fn the_newest_set_is_that_of_the_directory() {
+    let base = tempfile::tempdir().unwrap();
+    let (mut job, server) = (Job::new(base.path(), "job"), Server::start().unwrap());
+    let attempts = Attempts::open(&server, &job.dir).unwrap();
+    let attempt = job.start(&attempts);
+    attempt.computation().checkpoint(LONG).unwrap();
+    attempt.kill().unwrap();
+    job.end(&checkpointed());
+    let last = |job: &Job| {
+        let told = job.asked("status", &["--json"]).json("status");
+        told["job"]["last_set"].clone()
+    };
+    // The record still has the first one.
+    let sets = dmtcp_client::set::list(&job.dir).unwrap().sets;
+    assert_eq!(last(&job)["sequence"], 2);
+    assert_eq!(last(&job)["bytes"], sets[0].total_bytes());
+    let sealed = sets[0].manifest().created_unix_ms;
+    assert_eq!(last(&job)["sealed_unix_ms"], sealed);
+    // As behind `unpack`: none.
+    job.record.last_set = None;
+    job.write();
+    assert_eq!(last(&job)["sequence"], 2);
+    let text = job.asked("status", &[]).out;
+    assert!(text.contains("  2 of "), "{text}");
+    // One that cannot be read is passed over.
+    fs::write(sets[0].dir().join("manifest.json"), "{").unwrap();
+    assert_eq!(last(&job)["sequence"], 1);
+    // Those before a fresh start are not gone on from.
+    job.record.fresh_after = 1;
+    job.write();
+    assert_eq!(last(&job), Value::Null);
+}
+
+#[test]
 fn logs_are_printed_and_followed_to_the_end() {
     let base = tempfile::tempdir().unwrap();
     let (mut job, server) = (Job::new(base.path(), "job"), Server::start().unwrap());

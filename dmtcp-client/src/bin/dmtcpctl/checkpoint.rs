@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let asked = arguments.at.coordinator()?;
     let coordinator = &asked.coordinator;
     let last = asked.job.as_ref().map(|job| {
-        let set = job.record().last_set.as_ref();
+        let set = job.last_set();
         (job.directory(), set.map(|set| set.bytes))
     });
     let watch = ProgressWatch::new(coordinator.clone(), last);

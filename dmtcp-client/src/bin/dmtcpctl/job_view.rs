@@ -70,7 +70,7 @@ impl JobView {
             attempts: record.attempts,
             restarts: record.restarts,
             sets_sealed: record.sets_sealed,
-            last_set: record.last_set.clone(),
+            last_set: contact.last_set().cloned(),
             created_unix_ms: Some(record.created_unix_ms),
             updated_unix_ms: Some(record.updated_unix_ms),
             outcome: outcome.cloned(),
