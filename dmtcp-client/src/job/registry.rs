@@ -14,7 +14,8 @@ use std::{
     collections::BTreeSet,
     env,
     ffi::{OsStr, OsString},
-    fs, io,
+    fs,
+    io::{self, ErrorKind},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
@@ -84,6 +85,9 @@ struct Entry {
     host: OsString,
     /// Of the directory: tells it from one of another host with the same path.
     inode: u64,
+    /// Of the directory above it: tells it from the place where its file system is not mounted.
+    #[serde(default)]
+    parent_inode: Option<u64>,
     registered_unix_ms: u64,
 }
 
@@ -135,6 +139,7 @@ impl Registry {
         let entry = Entry {
             schema: SCHEMA,
             inode: metadata.ino(),
+            parent_inode: parent_inode(&directory),
             registered_unix_ms: unix_ms(SystemTime::now()),
             directory,
             host,
@@ -146,9 +151,11 @@ impl Registry {
 
     /// All jobs that are registered and may still be there, those first of which a run began last.
     ///
-    /// Entries of what has gone are removed on the way: on this host once the state directory has gone,
-    /// after a month if the directory above it has, too, which may be a disk that is not mounted; of other
-    /// hosts after three months in which nothing ran there. A directory that several hosts have
+    /// Entries of what has gone are removed on the way. On this host: one whose state directory is gone
+    /// from the directory above it comes once more, as [`Seen::NotHere`], and then not again; where the one
+    /// above is gone or another one, too, which may be a disk that is not mounted, a month after the
+    /// last run began; where only the job is gone from its directory, ten minutes after that. Of other
+    /// hosts: after three months in which nothing ran there. A directory that several hosts have
     /// registered and that is visible here comes once.
     ///
     /// # Errors
@@ -157,7 +164,7 @@ impl Registry {
     /// passed over.
     pub fn jobs(&self) -> Result<Vec<RegisteredJob>, RegistryError> {
         let entries = match fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(failed("list", &self.directory))?,
         };
         let here = identity::host_name().unwrap_or_default();
@@ -175,11 +182,17 @@ impl Registry {
             }
             let (is_own, entry) = (entry.host == here, Arc::new(entry));
             let limit = deadline.left().clamp(SHORT_LOOK, LOOK);
-            let seen = look_within(limit, Arc::clone(&entry), is_own);
+            let (seen, kept) = look_within(limit, Arc::clone(&entry), is_own);
             let age = unix_ms(SystemTime::now()).saturating_sub(entry.registered_unix_ms);
-            if Duration::from_millis(age) > keep_for(&entry, &seen, is_own) {
+            let is_over = match kept {
+                Kept::For(limit) => Duration::from_millis(age) > limit,
+                Kept::OnceMore => true,
+            };
+            if is_over {
                 // Read-only, or somebody else was faster.
                 let _ = fs::remove_file(&path);
+            }
+            if is_over && !matches!(kept, Kept::OnceMore) {
                 continue;
             }
             jobs.push(RegisteredJob {
@@ -210,26 +223,33 @@ impl Registry {
 
 /// A file system of the network may not answer for hours: the thread that asks it is left to itself
 /// then.
-fn look_within(limit: Duration, entry: Arc<Entry>, is_own: bool) -> Seen {
+fn look_within(limit: Duration, entry: Arc<Entry>, is_own: bool) -> (Seen, Kept) {
     let (sender, seen) = mpsc::channel();
     let look = move || {
         // Nobody listens any more when it is late.
-        let _ = sender.send(look(&entry, is_own));
+        let seen = look(&entry, is_own);
+        let kept = kept(&entry, &seen, is_own);
+        let _ = sender.send((seen, kept));
     };
     match thread::Builder::new()
         .name("job list".to_owned())
         .spawn(look)
     {
-        Ok(_) => seen.recv_timeout(limit).unwrap_or(Seen::NoAnswer),
-        Err(_) => Seen::NoAnswer,
+        Ok(_) => seen.recv_timeout(limit).ok(),
+        Err(_) => None,
     }
+    .unwrap_or((Seen::NoAnswer, Kept::For(Duration::MAX)))
 }
 
 fn look(entry: &Entry, is_own: bool) -> Seen {
     let inode = fs::metadata(&entry.directory).map(|metadata| metadata.ino());
     match inode {
         Ok(inode) if is_own || inode == entry.inode => match Contact::open(&entry.directory) {
-            Ok(contact) => Seen::Job(Box::new(contact)),
+            Ok(contact) => {
+                // Here, where a disk that does not answer keeps nobody waiting.
+                let _ = contact.last_set();
+                Seen::Job(Box::new(contact))
+            }
             Err(ContactError::NoJob { .. }) => Seen::NotHere,
             Err(error) => Seen::Unreadable(error),
         },
@@ -237,16 +257,40 @@ fn look(entry: &Entry, is_own: bool) -> Seen {
     }
 }
 
-/// For how long behind its last registration an entry is kept.
-fn keep_for(entry: &Entry, seen: &Seen, is_own: bool) -> Duration {
+/// How long an entry stays.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    /// Behind its last registration.
+    For(Duration),
+    /// It is told of, and then not again.
+    OnceMore,
+}
+
+fn kept(entry: &Entry, seen: &Seen, is_own: bool) -> Kept {
     const DAY: Duration = Duration::from_secs(24 * 3600);
-    match seen {
+    Kept::For(match seen {
         Seen::NotHere if !is_own => 90 * DAY,
-        // The look has just been answered there.
-        Seen::NotHere if durable::parent_of(&entry.directory).exists() => STARTING,
-        Seen::NotHere => 30 * DAY,
+        Seen::NotHere => match fs::symlink_metadata(&entry.directory) {
+            Ok(_) => STARTING,
+            Err(error) if error.kind() == ErrorKind::NotFound && is_where_it_was(entry) => {
+                return Kept::OnceMore;
+            }
+            Err(_) => 30 * DAY,
+        },
         Seen::Job(_) | Seen::Unreadable(_) | Seen::NoAnswer => Duration::MAX,
-    }
+    })
+}
+
+/// Whether the directory above can be read, and is that which had it.
+fn is_where_it_was(entry: &Entry) -> bool {
+    let now = parent_inode(&entry.directory);
+    let is_same = now.is_some() && (entry.parent_inode.is_none() || now == entry.parent_inode);
+    is_same && fs::read_dir(durable::parent_of(&entry.directory)).is_ok()
+}
+
+fn parent_inode(directory: &Path) -> Option<u64> {
+    let parent = fs::metadata(durable::parent_of(directory));
+    parent.ok().map(|parent| parent.ino())
 }
 
 /// The 64-bit hash of Fowler, Noll and Vo: names must be the same in every release.
@@ -332,6 +376,7 @@ mod tests {
             directory: directory.to_owned(),
             host,
             inode: 0,
+            parent_inode: None,
             registered_unix_ms: unix_ms(SystemTime::now() - age),
         }
     }
@@ -364,18 +409,48 @@ mod tests {
     }
 
     #[test]
-    fn what_has_gone_is_forgotten_and_what_may_come_back_is_not() {
+    fn what_has_gone_is_told_of_once_more_and_what_may_come_back_stays() {
         let home = Home::new();
         let path = |name: &str| home.dir.path().join(name);
+        // An entry of a release that did not write the directory above.
         home.put(&entry(&path("removed"), here(), 1));
-        home.put(&entry(&path("starting"), here(), 0));
-        home.put(&entry(&path("unmounted/x"), here(), 2));
+        // A directory that has no job yet, or none any more.
+        for (name, days_ago) in [("starting", 0), ("emptied", 1)] {
+            fs::create_dir(path(name)).unwrap();
+            home.put(&entry(&path(name), here(), days_ago));
+        }
+        // Its mount point is another directory than what was mounted there.
+        fs::create_dir(path("mount point")).unwrap();
+        home.put(&Entry {
+            parent_inode: Some(2),
+            ..entry(&path("mount point/x"), here(), 2)
+        });
+        home.put(&entry(&path("unmounted/x"), here(), 3));
         home.put(&entry(&path("long unmounted/x"), here(), 31));
-        home.put(&entry(&path("on n1"), "n1".into(), 3));
+        home.put(&entry(&path("on n1"), "n1".into(), 4));
         home.put(&entry(&path("n1 has gone"), "n1".into(), 91));
-        let expected = ["starting", "unmounted/x", "on n1"].map(|name| (path(name), "not here"));
-        assert_eq!(home.seen(), expected);
-        assert_eq!(home.entries(), 3);
+        let stay = ["starting", "mount point/x", "unmounted/x", "on n1"];
+        let stay = stay.map(|name| (path(name), "not here"));
+        let mut first = stay.to_vec();
+        first.insert(1, (path("removed"), "not here"));
+        assert_eq!(home.seen(), first);
+        for _ in 0..2 {
+            assert_eq!(home.seen(), stay);
+        }
+        assert_eq!(home.entries(), stay.len());
+    }
+
+    #[test]
+    fn one_that_is_moved_is_told_of_once_more_and_comes_back_with_its_next_run() {
+        let home = Home::new();
+        let (old, new) = (home.job("old"), home.dir.path().join("new"));
+        home.registry.register(&old).unwrap();
+        let old = fs::canonicalize(old).unwrap();
+        fs::rename(&old, &new).unwrap();
+        assert_eq!(home.seen(), [(old, "not here")]);
+        assert_eq!(home.seen(), []);
+        home.registry.register(&new).unwrap();
+        assert_eq!(home.seen(), [(fs::canonicalize(new).unwrap(), "job")]);
     }
 
     #[test]
