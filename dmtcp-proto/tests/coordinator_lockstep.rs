@@ -156,7 +156,7 @@ fn a_child_forked_in_a_round_walks_through_it() {
         let (mut world, mut workers) = launched(dialect, 1);
         let id = checkpoint(&mut world, AfterCheckpoint::ReplyWhenDone);
         workers[0].order(&mut world);
-        let child = workers[0].knock_for_child(&mut world, WorkerState::Running);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let bodies: Vec<Body> = child.take(&mut world).into_iter().map(|m| m.body).collect();
         assert!(matches!(&bodies[..], [Body::Accept(_)]), "{bodies:?}");
         child.say(&mut world, Body::ProcessAfterFork { real_pid: 5 });
@@ -183,7 +183,7 @@ fn a_round_waits_for_a_fork_to_end() {
     for_each_lockstep_dialect(|dialect| {
         let (mut world, mut workers) = launched(dialect, 1);
         // Known to be one of 2.5 or 2.6 by its parent.
-        let mut child = workers[0].knock_for_child(&mut world, WorkerState::Running);
+        let mut child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         child.take(&mut world);
         let id = checkpoint(&mut world, AfterCheckpoint::ReplyWhenDone);
         world.wait(Duration::from_secs(1));
@@ -196,7 +196,7 @@ fn a_round_waits_for_a_fork_to_end() {
         assert_eq!(world.reply(id), done(2, 1));
 
         resume_all(&mut world, &mut workers);
-        let silent = workers[0].knock_for_child(&mut world, WorkerState::Running);
+        let silent = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         silent.take(&mut world);
         checkpoint(&mut world, AfterCheckpoint::ReplyAtOnce);
         world.wait(Duration::from_secs(6));

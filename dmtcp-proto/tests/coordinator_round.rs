@@ -559,7 +559,7 @@ fn a_child_forked_in_a_failed_round_walks_through_it() {
         world.hang_up(lost.conn);
         workers[0].reach(&mut world, 0);
 
-        let child = workers[0].knock_for_child(&mut world, WorkerState::Running);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let inbox = child.take(&mut world);
         assert!(
             matches!(
@@ -795,7 +795,7 @@ fn a_fork_does_not_wait_for_the_seal() {
         let id = checkpoint(&mut world);
         write_images(&mut world, &mut workers);
         resume_all(&mut world, &mut workers);
-        let child = workers[0].knock_for_child(&mut world, WorkerState::Running);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let inbox = child.take(&mut world);
         assert!(
             matches!(
@@ -831,7 +831,7 @@ fn no_round_begins_before_all_launched_programs_have_joined() {
             .interval(Interval::Every(Duration::from_secs(1)));
         let mut world = World::new(config);
         let first = Worker::launch(&mut world, dialect);
-        let child = first.knock_for_child(&mut world, WorkerState::Running);
+        let child = first.knock_for_child(&mut world);
         child.take(&mut world);
         child.say(&mut world, Body::ProcessAfterFork { real_pid: 4242 });
         assert!(!world.core.status().running);
@@ -855,7 +855,6 @@ fn a_program_that_2_4_launches_is_not_taken_for_a_child() {
     let mut world = World::new(config);
     for is_last in [false, true] {
         let mut program = Worker::knock(&mut world, Dialect::V2_4, "here", WorkerState::Running);
-        assert!(!world.core.status().running, "it has not started yet");
         program.start(&mut world);
         assert_eq!(world.core.status().running, is_last);
     }
@@ -872,7 +871,7 @@ fn a_child_forked_before_the_order_is_ordered_with_the_others() {
         world.seal(Ok(()));
         resume_all(&mut world, &mut workers);
         let id = checkpoint(&mut world);
-        let child = workers[0].knock_for_child(&mut world, WorkerState::Running);
+        let child = Worker::knock(&mut world, dialect, "here", WorkerState::Running);
         let told = child.take(&mut world);
         assert_eq!(told.len(), 1, "accepted and no more: {told:?}");
         world.hang_up(child.conn);

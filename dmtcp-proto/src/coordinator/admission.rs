@@ -248,12 +248,10 @@ impl CoordinatorCore {
             self.set_interval(hello.interval);
         }
         self.joined += 1;
-        let is_launched = !restarts && !self.is_forked(conn, message);
-        if is_launched {
+        if !restarts && !self.is_forked(conn, message) {
             self.launched = self.launched.saturating_add(1);
         }
         let state = match message.state {
-            _ if is_launched => WorkerState::Unknown,
             // Its parent's; a child begins by running.
             WorkerState::PreSuspend => WorkerState::Running,
             own => own,

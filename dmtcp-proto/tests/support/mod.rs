@@ -284,25 +284,19 @@ impl Worker {
         state: WorkerState,
     ) -> Self {
         let conn = world.connect();
-        let id = Self::own_id(conn);
-        Self::knock_as(world, dialect, host, state, conn, id)
-    }
-
-    /// What a process does that is about to fork: connects in its own name for its child.
-    pub fn knock_for_child(&self, world: &mut World, state: WorkerState) -> Self {
-        let conn = world.connect();
-        let mut child = Self::knock_as(world, self.dialect, self.host, state, conn, self.id);
-        child.id = Self::own_id(conn);
-        child
-    }
-
-    fn own_id(conn: ConnId) -> UniquePid {
-        UniquePid {
+        let id = UniquePid {
             host_id: 7,
             time: conn.0,
             pid: 10_000 + i32::try_from(conn.0).unwrap(),
             generation: 0,
-        }
+        };
+        Self::knock_as(world, dialect, host, state, conn, id)
+    }
+
+    /// What a process does that is about to fork: connects in its own name.
+    pub fn knock_for_child(&self, world: &mut World) -> Self {
+        let conn = world.connect();
+        Self::knock_as(world, self.dialect, self.host, self.state, conn, self.id)
     }
 
     fn knock_as(
