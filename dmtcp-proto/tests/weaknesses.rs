@@ -149,6 +149,8 @@ fn w16_an_exec_while_all_are_suspended_repeats_what_it_has_missed() {
             through_barriers(&mut world, &mut workers, passed);
             let program = Text::from("sh");
             let real_pid = -1;
+            // So a new program begins; one that is suspended would be the old one.
+            workers[1].state = WorkerState::Running;
             workers[1].say(&mut world, Body::ProcessAfterExec { real_pid, program });
             workers[1].order(&mut world);
             for step in 0..passed {
