@@ -25,10 +25,14 @@ pub(super) struct Connection {
     queued: usize,
     /// Something was sent, so that closing must not take it back.
     sent: bool,
+    /// All was read that had come by then.
+    drained: bool,
     state: State,
     /// Its host stopped answering.
     vanished: bool,
-    /// It is watched among those that stay.
+    /// It is heard of when something happens.
+    watched: bool,
+    /// It belongs among those that stay.
     stays: bool,
     /// Somebody comes to send what waits; theirs.
     pub(super) is_listed: bool,
@@ -66,19 +70,18 @@ pub(super) enum Flush {
 }
 
 impl Connection {
+    /// Not [watched](Self::watch) yet.
+    ///
     /// # Errors
-    /// When the socket was closed in the meantime or cannot be watched.
+    /// When the socket was closed in the meantime.
     pub(super) fn new(
-        mut stream: TcpStream,
+        stream: TcpStream,
         (listens, peer): (SocketAddr, SocketAddr),
-        door: &Registry,
-        token: Token,
     ) -> io::Result<Self> {
         let local = match listens.ip().is_unspecified() {
             true => stream.local_addr()?,
             false => listens,
         };
-        door.register(&mut stream, token, INTERESTS)?;
         Ok(Self {
             stream,
             peer,
@@ -86,14 +89,32 @@ impl Connection {
             outbound: VecDeque::new(),
             queued: 0,
             sent: false,
+            drained: false,
             state: State::Open,
             vanished: false,
+            watched: false,
             stays: false,
             is_listed: false,
         })
     }
 
-    /// From now on it is watched among those that stay.
+    /// From now on it is heard of, what it has said already included.
+    ///
+    /// # Errors
+    /// When the system does not watch it.
+    pub(super) fn watch(
+        &mut self,
+        door: &Registry,
+        staying: &Registry,
+        token: Token,
+    ) -> io::Result<()> {
+        let registry = if self.stays { staying } else { door };
+        registry.register(&mut self.stream, token, INTERESTS)?;
+        self.watched = true;
+        Ok(())
+    }
+
+    /// From now on it belongs among those that stay.
     ///
     /// # Errors
     /// When the system does not watch it any more.
@@ -103,10 +124,16 @@ impl Connection {
         staying: &Registry,
         token: Token,
     ) -> io::Result<()> {
-        door.deregister(&mut self.stream)?;
         self.stays = true;
-        // What it has to say already is told anew.
-        staying.register(&mut self.stream, token, INTERESTS)
+        if std::mem::take(&mut self.watched) {
+            door.deregister(&mut self.stream)?;
+            self.watch(door, staying, token)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
     }
 
     pub(super) fn stays(&self) -> bool {
@@ -158,7 +185,10 @@ impl Connection {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => return Read::End,
-                Ok(len) => return Read::Bytes(len),
+                Ok(len) => {
+                    self.drained = len < buffer.len();
+                    return Read::Bytes(len);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Blocked,
                 Err(error) => {
@@ -206,7 +236,13 @@ impl Connection {
 
     /// Once all is sent: tells the peer so, and says whether the socket must stay until the
     /// peer has closed.
+    ///
+    /// Not that of a tool on this host which has said all that it had to say: the answer is with it
+    /// already, beyond recall. This is the way of almost every tool, and half of what it costs.
     pub(super) fn shut(&mut self) -> bool {
+        if self.drained && !self.stays && self.peer.ip().is_loopback() {
+            return false;
+        }
         if self.state == (State::Closing { shut: false }) {
             // Fails only if the peer has gone, which reading will tell.
             let _ = self.stream.shutdown(std::net::Shutdown::Write);
@@ -216,6 +252,9 @@ impl Connection {
     }
 
     pub(super) fn drop_from(mut self, door: &Registry, staying: &Registry) {
+        if !self.watched {
+            return;
+        }
         let registry = if self.stays { staying } else { door };
         // Closing the socket ends the watch as well, unless a child process has inherited it.
         let _ = registry.deregister(&mut self.stream);

@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     net::SocketAddr,
+    os::fd::AsRawFd as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,6 +21,7 @@ use super::{
     events::Subscribers,
     listener::{Accepted, Listener},
     observe::{Limits, Metrics, Recorder, RoundTimeline},
+    open_files::make_room,
     outputs::{Caller, Driver},
     poll_loop::{Io, conn_of, token_of},
     processes::Processes,
@@ -332,15 +334,17 @@ impl Hosted {
             }
             match accepted {
                 Accepted::Peer(stream, peer) => {
+                    make_room(stream.as_raw_fd());
                     let token = io.claim(self.key);
                     let conn = conn_of(token);
-                    match Connection::new(stream, (self.addr, peer), io.door(), token) {
+                    match Connection::new(stream, (self.addr, peer)) {
                         Ok(connection) => {
                             self.admit(io, conn, peer, connection);
-                            // A tool has sent what it asks by now, and is answered before others
-                            // are accepted.
+                            // A tool has sent what it asks by now, and is answered before it
+                            // costs anything more, and before others are accepted.
                             self.read(io, buffer, conn, false);
                             self.driver.flush(io);
+                            self.driver.watch(io, conn);
                         }
                         // It went away again.
                         Err(_) => io.release(token_of(conn)),

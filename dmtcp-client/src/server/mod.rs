@@ -45,6 +45,7 @@ pub use sealing::{SealError, SealRound, SealedSet, Sealer};
 use std::{
     io,
     net::TcpListener,
+    os::fd::AsRawFd as _,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -203,6 +204,7 @@ impl Server {
 
     fn try_start() -> io::Result<Self> {
         let poll = Poll::new()?;
+        open_files::make_room(poll.as_raw_fd());
         let (link, tasks) = Link::new(Waker::new(poll.registry(), WAKER)?);
         let poll_loop = PollLoop::new(poll, tasks)?;
         let thread = thread::Builder::new()

@@ -192,6 +192,17 @@ impl Driver {
         }
     }
 
+    /// The peer is heard of from now on.
+    pub(super) fn watch(&mut self, io: &mut Io, conn: ConnId) {
+        let connection = self.connections.get_mut(&conn);
+        let connection = connection.filter(|connection| !connection.is_watched());
+        let watched =
+            connection.map(|connection| connection.watch(io.door(), io.staying(), token_of(conn)));
+        if matches!(watched, Some(Err(_))) {
+            self.give_up(io, conn);
+        }
+    }
+
     /// The next thing the core has to be told.
     pub(super) fn next_input(&mut self) -> Option<Input<'static>> {
         self.inputs.pop_front().map(|input| match input {
@@ -368,6 +379,13 @@ impl Driver {
         let closing = connection.is_closing();
         connection.drop_from(io.door(), io.staying());
         io.release(token_of(conn));
+        // Nothing is to be waited for on behalf of those that are gone.
+        while let Some((_, first)) = self.closing.front() {
+            if self.connections.contains_key(first) {
+                break;
+            }
+            self.closing.pop_front();
+        }
         Some(closing)
     }
 }
