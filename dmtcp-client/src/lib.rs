@@ -27,12 +27,14 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub mod aio;
 pub mod attempt;
 mod causes;
 mod checksum;
 pub mod coordinator;
 mod deadline;
 pub mod doctor;
+mod driver;
 mod durable;
 mod executable;
 pub mod foreign;

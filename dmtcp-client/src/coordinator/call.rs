@@ -1,22 +1,31 @@
 //! One exchange over TCP, driven until it is done or until some point in time.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use dmtcp_proto::{Command, Dialect, Exchange, ExchangeError, Reply, Step, UniquePid};
 
 use super::error::{ANSWER, Error};
 use crate::deadline::Deadline;
+use crate::driver::{Connection, Driver, block_on, detached};
 use crate::identity;
 
-/// An exchange and its connection. Dropping it closes the connection.
+/// An exchange and its connection. Dropping it closes the connection; where that comes in the middle,
+/// as on a runtime it may at any time, a thread brings the exchange to its end first.
 #[derive(Debug)]
 pub(super) struct Call {
     addr: SocketAddr,
     exchange: Exchange,
     deadline: Deadline,
-    stream: Option<TcpStream>,
+    driver: Driver,
+    connection: Option<Connection>,
+    /// Of the message under way.
+    unsent: Bytes,
+    /// The coordinator may have seen the connection, and has not got the whole message.
+    owes: bool,
+    buffer: Vec<u8>,
 }
 
 impl Call {
@@ -26,6 +35,7 @@ impl Call {
         dialect: Dialect,
         command: Command,
         deadline: Deadline,
+        driver: &Driver,
     ) -> Self {
         // Only tells apart who asks.
         let host = identity::host_name().unwrap_or_default();
@@ -33,13 +43,17 @@ impl Call {
             addr,
             exchange: Exchange::new(dialect, identity::fresh(&host), command),
             deadline,
-            stream: None,
+            driver: driver.clone(),
+            connection: None,
+            unsent: Bytes::new(),
+            owes: false,
+            buffer: Vec::new(),
         }
     }
 
     /// The outcome, by the call's own deadline.
-    pub(super) fn finish(&mut self) -> Result<Reply, Error> {
-        match self.advance(self.deadline)? {
+    pub(super) async fn finish(&mut self) -> Result<Reply, Error> {
+        match self.advance(self.deadline).await? {
             Some(Ok(reply)) => Ok(reply),
             Some(Err(error)) => Err(Error::from_exchange(self.addr, error)),
             None => Err(self.timed_out(ANSWER)),
@@ -48,26 +62,28 @@ impl Call {
 
     /// The outcome, or `None` if there is none until then. Only waiting for the last answer ends with
     /// `until`; all before it ends with the call's deadline.
-    pub(super) fn advance(
+    pub(super) async fn advance(
         &mut self,
         until: Deadline,
     ) -> Result<Option<Result<Reply, ExchangeError>>, Error> {
         loop {
+            // What somebody else has begun.
+            self.send().await?;
             match self.exchange.step() {
-                Step::Connect => self.stream = Some(self.connect()?),
-                Step::Send(bytes) => self.send(&bytes)?,
+                Step::Connect => self.connect().await?,
+                Step::Send(bytes) => self.unsent = bytes,
                 Step::Receive if self.exchange.is_announcing() => {
-                    if !self.receive(self.deadline)? {
+                    if !self.receive(self.deadline).await? {
                         return Err(self.timed_out("the answer"));
                     }
                 }
                 Step::Receive => {
-                    if !self.receive(until)? {
+                    if !self.receive(until).await? {
                         return Ok(None);
                     }
                 }
                 Step::Done(result) => {
-                    self.stream = None;
+                    self.connection = None;
                     return Ok(Some(result));
                 }
             }
@@ -79,11 +95,15 @@ impl Call {
         self.exchange.computation()
     }
 
-    fn connect(&self) -> Result<TcpStream, Error> {
+    async fn connect(&mut self) -> Result<(), Error> {
         let awaited = "the connection";
         let left = self.deadline.remaining();
         let left = left.ok_or_else(|| self.timed_out(awaited))?;
-        let stream = TcpStream::connect_timeout(&self.addr, left).map_err(|source| {
+        self.connection = None;
+        self.owes = true;
+        let place = &mut self.connection;
+        let opened = Connection::open(place, &self.driver, self.addr, left).await;
+        opened.map_err(|source| {
             // A refusal is one however late it is heard; and the system has a time limit too.
             if source.kind() == ErrorKind::TimedOut && self.deadline.has_passed() {
                 self.timed_out(awaited)
@@ -93,18 +113,15 @@ impl Call {
                     source,
                 }
             }
-        })?;
-        // Only about speed; to give up here would close the connection without a word.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
+        })
     }
 
     /// Sends all of it even when the deadline has passed meanwhile: a connection that is closed
     /// without a word, or in the middle of one, ends a coordinator before 4.0.0. A command is
     /// shorter than any send buffer, so this does not wait.
-    fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+    async fn send(&mut self) -> Result<(), Error> {
         let mut grace = None;
-        while !bytes.is_empty() {
+        while !self.unsent.is_empty() {
             let left = self.deadline.remaining().or_else(|| {
                 let grace = grace.get_or_insert_with(|| Deadline::after(SEND_GRACE));
                 grace.remaining()
@@ -112,54 +129,53 @@ impl Call {
             let Some(left) = left else {
                 return Err(self.timed_out("room to send"));
             };
-            let sent = self.with_stream(|stream| {
-                stream.set_write_timeout(Some(left))?;
-                stream.write(bytes)
-            });
+            let sent = match &self.connection {
+                Some(connection) => connection.write(&self.driver, &self.unsent, left).await,
+                None => Err(not_connected()),
+            };
             match sent {
-                Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+                Ok(len) => self.unsent.advance(len.min(self.unsent.len())),
                 Err(error) if is_pause(&error) => {}
                 Err(error) if is_end(&error) => {
+                    self.unsent.clear();
                     self.exchange.closed();
-                    return Ok(());
                 }
-                Err(error) => return Err(self.io(error)),
+                Err(error) => {
+                    self.connection = None;
+                    return Err(self.io(error));
+                }
             }
+            self.owes = !self.unsent.is_empty();
         }
         Ok(())
     }
 
     /// Whether anything happened until then.
-    fn receive(&mut self, until: Deadline) -> Result<bool, Error> {
-        let mut buffer = [0; 16 * 1024];
+    async fn receive(&mut self, until: Deadline) -> Result<bool, Error> {
+        self.buffer.resize(16 * 1024, 0);
         loop {
             let Some(left) = until.remaining() else {
                 return Ok(false);
             };
-            let received = self.with_stream(|stream| {
-                stream.set_read_timeout(Some(left))?;
-                stream.read(&mut buffer)
-            });
+            let buffer = &mut self.buffer;
+            let received = match &self.connection {
+                Some(connection) => connection.read(&self.driver, buffer, left).await,
+                None => Err(not_connected()),
+            };
             match received {
                 Ok(0) => self.exchange.closed(),
                 Ok(len) => self
                     .exchange
-                    .received(buffer.get(..len).unwrap_or_default()),
+                    .received(self.buffer.get(..len).unwrap_or_default()),
                 Err(error) if is_pause(&error) => continue,
                 Err(error) if is_end(&error) => self.exchange.closed(),
-                Err(error) => return Err(self.io(error)),
+                Err(error) => {
+                    self.connection = None;
+                    return Err(self.io(error));
+                }
             }
             return Ok(true);
         }
-    }
-
-    fn with_stream<T>(
-        &mut self,
-        work: impl FnOnce(&mut TcpStream) -> io::Result<T>,
-    ) -> io::Result<T> {
-        // An exchange connects before it sends; without a connection it has ended.
-        let stream = self.stream.as_mut();
-        work(stream.ok_or_else(|| io::Error::from(ErrorKind::NotConnected))?)
     }
 
     fn timed_out(&self, awaited: &'static str) -> Error {
@@ -176,6 +192,38 @@ impl Call {
             source,
         }
     }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let owes = self.owes || self.exchange.is_announcing();
+        // A thread that gives up has waited as long as it may.
+        if matches!(self.driver, Driver::Blocking) || (self.deadline.has_passed() && !owes) {
+            return;
+        }
+        // Without an answer that is about to come, a stock coordinator dies of writing it.
+        let connection = self.connection.take().map(Connection::into_blocking);
+        let Some(Ok(connection)) = connection else {
+            return;
+        };
+        let mut rest = Self {
+            addr: self.addr,
+            exchange: self.exchange.clone(),
+            deadline: self.deadline.at_most(FINISH_LIMIT),
+            driver: Driver::Blocking,
+            connection: Some(connection),
+            unsent: std::mem::take(&mut self.unsent),
+            owes,
+            buffer: std::mem::take(&mut self.buffer),
+        };
+        // Nobody wants to know.
+        detached(move || drop(block_on(rest.finish())));
+    }
+}
+
+fn not_connected() -> io::Error {
+    // An exchange connects before it sends; without a connection it has ended.
+    ErrorKind::NotConnected.into()
 }
 
 pub(super) fn is_pause(error: &io::Error) -> bool {
@@ -198,3 +246,5 @@ pub(super) fn is_end(error: &io::Error) -> bool {
 
 /// How long a command that is not sent yet may still take behind the deadline.
 const SEND_GRACE: Duration = Duration::from_secs(1);
+/// How long the answer is waited for that nobody wants any more.
+const FINISH_LIMIT: Duration = Duration::from_secs(10);

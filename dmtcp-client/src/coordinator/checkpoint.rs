@@ -11,11 +11,13 @@ use dmtcp_proto::{
     WorkerState,
 };
 
+use super::Coordinator;
 use super::call::Call;
 use super::error::Error;
 use super::round_watch::{Ending, Progress, RoundWatch};
-use super::{Coordinator, tells_no_list};
+use super::talk::{Talk, tells_no_list};
 use crate::deadline::Deadline;
+use crate::driver::{Driver, block_on};
 
 /// A checkpoint that is over, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,42 +117,7 @@ impl Coordinator {
     /// [`Error::WorkerLost`], [`Error::ComputationEnded`], [`Error::CheckpointFailed`]: there
     /// will be no complete set. [`Error::FewerPeers`], 2.4 only: there may be none. [`Error::Command`]: refused until `limit` was over, or no workers.
     pub fn checkpoint(&self, limit: Duration) -> Result<CheckpointReport, Error> {
-        let deadline = Deadline::after(limit);
-        self.checkpoint_with(deadline, &mut Nobody(deadline))
-    }
-
-    /// The same; the deadline is that for asking, what follows has the onlooker's.
-    pub(crate) fn checkpoint_with(
-        &self,
-        deadline: Deadline,
-        onlooker: &mut dyn Onlooker,
-    ) -> Result<CheckpointReport, Error> {
-        let mut refusal = None;
-        loop {
-            let before = match self.wait_until_running(deadline) {
-                Ok(before) => before,
-                Err(error) if deadline.has_passed() => return Err(refusal.unwrap_or(error)),
-                Err(error) => return Err(error),
-            };
-            let Some(end) = onlooker.asks(before.listed()) else {
-                return Err(self.unasked(deadline, before));
-            };
-            let outcome = match before {
-                Before::Counted(peers) => self.ask_and_count(end, peers),
-                Before::Listed(workers) => {
-                    let mut watch = RoundWatch::new(Ending::Resume, workers);
-                    self.ask_and_watch(end, &mut watch, onlooker)
-                }
-            };
-            match outcome {
-                Err(error) if is_refusal(&error) => {
-                    onlooker.refused();
-                    refusal = Some(error);
-                    deadline.pause(RETRY);
-                }
-                outcome => return outcome,
-            }
-        }
+        block_on(self.talk(&Driver::Blocking).checkpoint(limit))
     }
 
     /// Checkpoints the whole computation, lets the workers exit behind it, and waits until they
@@ -167,19 +134,68 @@ impl Coordinator {
     /// [`Error::WorkersRemain`], [`Error::PeersRemain`], some did not exit;
     /// [`Error::RefusedButArmed`].
     pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<CheckpointReport, Error> {
+        block_on(self.talk(&Driver::Blocking).checkpoint_and_kill(limit))
+    }
+}
+
+impl Talk<'_> {
+    pub(crate) async fn checkpoint(&self, limit: Duration) -> Result<CheckpointReport, Error> {
         let deadline = Deadline::after(limit);
-        self.checkpoint_and_kill_with(deadline, &mut Nobody(deadline))
+        self.checkpoint_with(deadline, &mut Nobody(deadline)).await
     }
 
-    /// The same; the deadline is that for asking, what follows has the onlooker's.
-    pub(crate) fn checkpoint_and_kill_with(
+    pub(crate) async fn checkpoint_and_kill(
+        &self,
+        limit: Duration,
+    ) -> Result<CheckpointReport, Error> {
+        let deadline = Deadline::after(limit);
+        self.checkpoint_and_kill_with(deadline, &mut Nobody(deadline))
+            .await
+    }
+
+    /// The deadline is that for asking, what follows has the onlooker's.
+    pub(crate) async fn checkpoint_with(
         &self,
         deadline: Deadline,
-        onlooker: &mut dyn Onlooker,
+        onlooker: &mut (dyn Onlooker + Send),
+    ) -> Result<CheckpointReport, Error> {
+        let mut refusal = None;
+        loop {
+            let before = match self.wait_until_running(deadline).await {
+                Ok(before) => before,
+                Err(error) if deadline.has_passed() => return Err(refusal.unwrap_or(error)),
+                Err(error) => return Err(error),
+            };
+            let Some(end) = onlooker.asks(before.listed()) else {
+                return Err(self.unasked(deadline, before));
+            };
+            let outcome = match before {
+                Before::Counted(peers) => self.ask_and_count(end, peers).await,
+                Before::Listed(workers) => {
+                    let mut watch = RoundWatch::new(Ending::Resume, workers);
+                    self.ask_and_watch(end, &mut watch, onlooker).await
+                }
+            };
+            match outcome {
+                Err(error) if is_refusal(&error) => {
+                    onlooker.refused();
+                    refusal = Some(error);
+                    self.pause(deadline, RETRY).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The deadline is that for asking, what follows has the onlooker's.
+    pub(crate) async fn checkpoint_and_kill_with(
+        &self,
+        deadline: Deadline,
+        onlooker: &mut (dyn Onlooker + Send),
     ) -> Result<CheckpointReport, Error> {
         let mut armed = false;
         loop {
-            let before = match self.wait_until_running(deadline) {
+            let before = match self.wait_until_running(deadline).await {
                 Err(Error::CheckpointTimedOut { .. } | Error::TimedOut { .. }) if armed => {
                     return Err(Error::RefusedButArmed { addr: self.addr });
                 }
@@ -192,19 +208,19 @@ impl Coordinator {
                 });
             };
             let command = Command::Checkpoint(AfterCheckpoint::KillWorkers);
-            let mut call = Call::new(self.addr, self.dialect, command, end);
-            match call.finish() {
+            let mut call = Call::new(self.addr, self.dialect, command, end, self.driver);
+            match call.finish().await {
                 Ok(Reply::Started { peers }) => {
                     return match before {
-                        Before::Counted(_) => self.count_until_gone(end),
+                        Before::Counted(_) => self.count_until_gone(end).await,
                         Before::Listed(workers) => {
                             let mut watch = RoundWatch::new(Ending::Exit, workers);
-                            self.observe(end, peers, &mut watch, onlooker)
+                            self.observe(end, peers, &mut watch, onlooker).await
                         }
                     };
                 }
                 Ok(Reply::Checkpointed(done)) => {
-                    self.wait_until_gone(end)?;
+                    self.wait_until_gone(end).await?;
                     return Ok(CheckpointReport {
                         peers: done.peers,
                         evidence: Evidence::CoordinatorReply,
@@ -215,7 +231,7 @@ impl Coordinator {
                     // This library's coordinator, the one that names its computation, forgets it.
                     armed = call.computation().is_none();
                     onlooker.refused();
-                    deadline.pause(RETRY);
+                    self.pause(deadline, RETRY).await;
                 }
                 Err(Error::TimedOut { .. }) if armed => {
                     return Err(Error::RefusedButArmed { addr: self.addr });
@@ -226,18 +242,18 @@ impl Coordinator {
                         Before::Counted(_) => Vec::new(),
                     };
                     let watch = RoundWatch::new(Ending::Exit, workers);
-                    return Err(self.out_of_time(end, &watch, Asked::Perhaps));
+                    return Err(self.out_of_time(end, &watch, Asked::Perhaps).await);
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn wait_until_gone(&self, deadline: Deadline) -> Result<(), Error> {
+    async fn wait_until_gone(&self, deadline: Deadline) -> Result<(), Error> {
         let addr = self.addr;
         let mut left = Vec::new();
         loop {
-            left = match self.listed_or_gone(deadline) {
+            left = match self.listed_or_gone(deadline).await {
                 Ok(Some(workers)) if !workers.is_empty() => workers,
                 Ok(_) => return Ok(()),
                 // Who was left says more than which question the deadline cut off.
@@ -249,20 +265,20 @@ impl Coordinator {
                 }
                 Err(error) => return Err(error),
             };
-            deadline.pause(RETRY);
+            self.pause(deadline, RETRY).await;
         }
     }
 
     /// The workers, once there are some and all of them run.
-    pub(crate) fn wait_until_running(&self, deadline: Deadline) -> Result<Before, Error> {
+    pub(crate) async fn wait_until_running(&self, deadline: Deadline) -> Result<Before, Error> {
         let start_grace = deadline.at_most(START_GRACE);
         let mut known = None;
         loop {
-            let status = match (self.ask_status(deadline), known) {
+            let status = match (self.ask_status(deadline).await, known) {
                 (Ok(status), _) => status,
                 // What is known says more than that the last look came too late.
                 (Err(Error::TimedOut { .. }), Some(peers)) if deadline.has_passed() => {
-                    return Err(self.not_ready(deadline, peers));
+                    return Err(self.not_ready(deadline, peers).await);
                 }
                 (Err(error), _) => return Err(error),
             };
@@ -272,7 +288,7 @@ impl Coordinator {
                     let mut states = workers.iter().map(|worker| worker.state);
                     states.all(|state| state == WorkerState::Running)
                 };
-                match self.ask_workers(deadline) {
+                match self.ask_workers(deadline).await {
                     Ok((workers, _)) if all_run(&workers) => return Ok(Before::Listed(workers)),
                     // Somebody else's checkpoint has just begun.
                     Ok(_) => {}
@@ -285,26 +301,26 @@ impl Coordinator {
             // Another look would come too late to be answered.
             let last = deadline.remaining().is_none_or(|left| left <= RETRY);
             if last || (status.peers == 0 && start_grace.has_passed()) {
-                return Err(self.not_ready(deadline, status.peers));
+                return Err(self.not_ready(deadline, status.peers).await);
             }
-            deadline.pause(RETRY);
+            self.pause(deadline, RETRY).await;
         }
     }
 
-    fn not_ready(&self, deadline: Deadline, peers: u32) -> Error {
+    async fn not_ready(&self, deadline: Deadline, peers: u32) -> Error {
         let addr = self.addr;
         if peers == 0 {
             let source = CommandError::NotRunning;
             return Error::Command { addr, source };
         }
         // The limit is over; what the list adds is worth a moment more.
-        let listed = self.ask_workers(Deadline::after(RETRY));
+        let listed = self.ask_workers(Deadline::after(RETRY)).await;
         let workers = listed.map(|(workers, _)| workers).unwrap_or_default();
         Error::CheckpointTimedOut {
             addr,
             limit: deadline.limit(),
             begun: false,
-            stall: self.stall_of(&workers, deadline.elapsed(), false),
+            stall: self.stall_of(&workers, deadline.elapsed(), false).await,
             workers,
         }
     }
@@ -325,11 +341,11 @@ impl Coordinator {
     }
 
     /// Asks for a checkpoint with its answer at the end, and watches the workers meanwhile.
-    fn ask_and_watch(
+    async fn ask_and_watch(
         &self,
         deadline: Deadline,
         watch: &mut RoundWatch,
-        onlooker: &mut dyn Onlooker,
+        onlooker: &mut (dyn Onlooker + Send),
     ) -> Result<CheckpointReport, Error> {
         let blocking = self.quirks().map(|quirks| quirks.blocking);
         let command = Command::Checkpoint(match blocking {
@@ -337,27 +353,27 @@ impl Coordinator {
             Some(BlockingCheckpoint::No) => AfterCheckpoint::ReplyAtOnce,
             _ => AfterCheckpoint::ReplyWhenDone,
         });
-        let mut call = Call::new(self.addr, self.dialect, command, deadline);
+        let mut call = Call::new(self.addr, self.dialect, command, deadline, self.driver);
         // What was seen, and until when an answer may still overrule it.
         let mut seen: Option<(Progress, Deadline)> = None;
         let asked = Deadline::after(deadline.limit());
         loop {
             let pace = asked.elapsed() / 10;
             let pace = pace.clamp(Duration::from_millis(10), Duration::from_millis(500));
-            let advanced = match call.advance(deadline.at_most(pace)) {
+            let advanced = match call.advance(deadline.at_most(pace)).await {
                 // Cut off before it was sent: the workers are known all the same.
                 Err(Error::TimedOut { .. }) if deadline.has_passed() => {
-                    return Err(self.out_of_time(deadline, watch, Asked::Perhaps));
+                    return Err(self.out_of_time(deadline, watch, Asked::Perhaps).await);
                 }
                 advanced => advanced?,
             };
             match advanced {
                 None => {}
                 Some(Ok(Reply::Checkpointed(done))) => {
-                    return self.confirm(deadline, done, watch, onlooker);
+                    return self.confirm(deadline, done, watch, onlooker).await;
                 }
                 Some(Ok(Reply::Started { peers })) => {
-                    return self.observe(deadline, peers, watch, onlooker);
+                    return self.observe(deadline, peers, watch, onlooker).await;
                 }
                 Some(Ok(_)) => return Err(self.wrong_reply()),
                 Some(Err(error)) => {
@@ -370,7 +386,7 @@ impl Coordinator {
                 }
             }
             if deadline.has_passed() || !onlooker.is_there() {
-                return Err(self.out_of_time(deadline, watch, Asked::Surely));
+                return Err(self.out_of_time(deadline, watch, Asked::Surely).await);
             }
             match seen.take() {
                 Some((progress, grace)) if grace.has_passed() => {
@@ -380,7 +396,7 @@ impl Coordinator {
                 Some(waiting) => seen = Some(waiting),
                 None => {
                     // If the coordinator is gone, the connection that waits will tell.
-                    let listed = self.ask_workers(deadline.at_most(WATCH_LIMIT));
+                    let listed = self.ask_workers(deadline.at_most(WATCH_LIMIT)).await;
                     if let Ok((workers, computation)) = listed {
                         // This library's coordinator, the one that names it, always answers.
                         let answers_always = computation.is_some();
@@ -395,19 +411,19 @@ impl Coordinator {
     }
 
     /// Whether the coordinator's answer can be true.
-    fn confirm(
+    async fn confirm(
         &self,
         deadline: Deadline,
         done: Checkpointed,
         watch: &mut RoundWatch,
-        onlooker: &mut dyn Onlooker,
+        onlooker: &mut (dyn Onlooker + Send),
     ) -> Result<CheckpointReport, Error> {
         let stopped = u32::try_from(watch.stopped()).unwrap_or(u32::MAX);
         let entered = u32::try_from(watch.entered()).unwrap_or(u32::MAX);
         // Stock coordinators release the others when a worker dies at a barrier, and call the
         // checkpoint complete. 2.x and 3.0.0 do not tell how many there were.
         if done.peers < stopped {
-            let listed = self.listed_or_gone(deadline)?;
+            let listed = self.listed_or_gone(deadline).await?;
             let workers = listed.unwrap_or_default();
             watch.see(workers);
             onlooker.sees(watch);
@@ -422,16 +438,16 @@ impl Coordinator {
     }
 
     /// Watches a round that has begun until it is over.
-    fn observe(
+    async fn observe(
         &self,
         deadline: Deadline,
         peers: u32,
         watch: &mut RoundWatch,
-        onlooker: &mut dyn Onlooker,
+        onlooker: &mut (dyn Onlooker + Send),
     ) -> Result<CheckpointReport, Error> {
         let begun = Deadline::after(deadline.limit());
         loop {
-            let workers = match self.listed_or_gone(deadline) {
+            let workers = match self.listed_or_gone(deadline).await {
                 Ok(workers) => workers,
                 // Somebody else's connection blocks it; the round goes on all the same.
                 Err(Error::TimedOut { .. }) if !deadline.has_passed() && onlooker.is_there() => {
@@ -441,7 +457,7 @@ impl Coordinator {
                 Err(_) => None,
             };
             if deadline.has_passed() || !onlooker.is_there() {
-                return Err(self.out_of_time(deadline, watch, Asked::Surely));
+                return Err(self.out_of_time(deadline, watch, Asked::Surely).await);
             }
             let progress = watch.see(workers.unwrap_or_default());
             onlooker.sees(watch);
@@ -480,14 +496,16 @@ impl Coordinator {
         }
     }
 
-    fn out_of_time(&self, deadline: Deadline, watch: &RoundWatch, asked: Asked) -> Error {
+    async fn out_of_time(&self, deadline: Deadline, watch: &RoundWatch, asked: Asked) -> Error {
         let is_unanswered = asked == Asked::Surely && !watch.has_begun();
         Error::CheckpointTimedOut {
             addr: self.addr,
             limit: deadline.limit(),
             begun: watch.has_begun(),
             workers: watch.listed().to_vec(),
-            stall: self.stall_of(watch.listed(), watch.quiet(), is_unanswered),
+            stall: self
+                .stall_of(watch.listed(), watch.quiet(), is_unanswered)
+                .await,
         }
     }
 }

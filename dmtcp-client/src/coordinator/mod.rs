@@ -10,6 +10,7 @@ mod checkpoint;
 mod detect;
 mod error;
 mod round_watch;
+mod talk;
 mod watching;
 
 pub use address::find as find_address;
@@ -18,20 +19,14 @@ pub use checkpoint::{CheckpointReport, Evidence};
 pub use detect::{DetectError, DetectOptions, Detected, DialectCache, How, detect};
 pub use error::Error;
 pub(crate) use round_watch::RoundWatch;
+pub(crate) use talk::Talk;
 
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dmtcp_proto::{
-    AfterCheckpoint, Command, Dialect, ExchangeError, Interval, Quirks, Release, Reply, Status,
-    Text, UniquePid, WorkerInfo,
-};
+use dmtcp_proto::{Dialect, Interval, Quirks, Release, Status, Text, UniquePid, WorkerInfo};
 
-use call::Call;
-
-use crate::deadline::Deadline;
+use crate::driver::{Driver, block_on};
 
 /// A handle to a running coordinator: cheap to clone, one connection a question.
 ///
@@ -137,7 +132,7 @@ impl Coordinator {
     ///
     /// [`Error::Connect`], [`Error::TimedOut`], [`Error::Exchange`].
     pub fn status(&self) -> Result<Status, Error> {
-        self.ask_status(self.default_deadline())
+        block_on(self.talk(&Driver::Blocking).status())
     }
 
     /// Every worker, in the order in which they joined.
@@ -150,15 +145,13 @@ impl Coordinator {
     /// As [`status`](Self::status). 2.4 tells no list: [`ExchangeError::NoList`], whether there are
     /// workers or not.
     pub fn workers(&self) -> Result<Vec<WorkerInfo>, Error> {
-        let (workers, _) = self.ask_workers(self.default_deadline())?;
-        Ok(workers)
+        block_on(self.talk(&Driver::Blocking).workers())
     }
 
     /// The computation, by the name that it has told; `None`: it has told none, as one without
     /// workers may.
     pub(crate) fn computation(&self) -> Result<Option<UniquePid>, Error> {
-        let (_, computation) = self.ask_workers(self.default_deadline())?;
-        Ok(computation)
+        block_on(self.talk(&Driver::Blocking).computation())
     }
 
     /// Only asks for a checkpoint: the number of workers that began one. Nothing is known about
@@ -169,11 +162,7 @@ impl Coordinator {
     /// As [`status`](Self::status), and [`Error::Command`] when there is no worker, or not all
     /// of them run.
     pub fn request_checkpoint(&self) -> Result<u32, Error> {
-        let command = Command::Checkpoint(AfterCheckpoint::ReplyAtOnce);
-        match self.ask(command, self.default_deadline())? {
-            Reply::Started { peers } => Ok(peers),
-            _ => Err(self.wrong_reply()),
-        }
+        block_on(self.talk(&Driver::Blocking).request_checkpoint())
     }
 
     /// Changes the interval of periodic checkpoints, and reads it back.
@@ -185,23 +174,7 @@ impl Coordinator {
     /// As [`status`](Self::status), and [`Error::IntervalIgnored`]: 3.1.1 to 4.2.0 say yes and
     /// do nothing.
     pub fn set_interval(&self, interval: Interval) -> Result<(), Error> {
-        if interval == Interval::Unchanged {
-            return Ok(());
-        }
-        let deadline = self.default_deadline();
-        self.ask(Command::SetInterval(interval), deadline)?;
-        let found = self.ask_status(deadline)?.interval;
-        if found.to_wire() == interval.to_wire() {
-            Ok(())
-        } else {
-            Err(Error::IntervalIgnored {
-                addr: self.addr,
-                dialect: self.dialect,
-                release: self.release.clone(),
-                asked: interval,
-                found,
-            })
-        }
+        block_on(self.talk(&Driver::Blocking).set_interval(interval))
     }
 
     /// Where images go unless a worker was told otherwise. 2.5.1 to 2.6.0 only.
@@ -212,10 +185,7 @@ impl Coordinator {
     /// [`ExchangeError::Encode`] in dialects that have no such command: nothing is sent then, and what
     /// the workers have reported stands in the restart script.
     pub fn checkpoint_dir(&self) -> Result<Text, Error> {
-        match self.ask(Command::CheckpointDir, self.default_deadline())? {
-            Reply::CheckpointDir(dir) => Ok(dir),
-            _ => Err(self.wrong_reply()),
-        }
+        block_on(self.talk(&Driver::Blocking).checkpoint_dir())
     }
 
     /// Sets which components of the workers log, one bit for each. 2.5.1 to 2.6.0 only, and workers that
@@ -226,8 +196,7 @@ impl Coordinator {
     /// As [`status`](Self::status), and [`ExchangeError::Encode`] in dialects that have no such command:
     /// nothing is sent then.
     pub fn set_log_mask(&self, mask: u32) -> Result<(), Error> {
-        self.ask(Command::SetLogMask(mask), self.default_deadline())?;
-        Ok(())
+        block_on(self.talk(&Driver::Blocking).set_log_mask(mask))
     }
 
     /// Kills all workers and waits until they are gone. The coordinator stays, unless it was
@@ -238,29 +207,7 @@ impl Coordinator {
     /// As [`status`](Self::status), and [`Error::WorkersRemain`] or, where no names are told,
     /// [`Error::PeersRemain`] when some have not been seen to obey in time.
     pub fn kill_workers(&self) -> Result<(), Error> {
-        let deadline = self.default_deadline();
-        self.ask(Command::Kill, deadline)?;
-        // Until these are gone, no other can join.
-        let mut left = match self.listed_or_gone(deadline) {
-            Err(error) if tells_no_list(&error) => return self.wait_until_none(deadline),
-            listed => listed?.unwrap_or_default(),
-        };
-        while !left.is_empty() {
-            deadline.pause(POLL);
-            let listed = match self.listed_or_gone(deadline) {
-                // Who was left says more than which question the deadline cut off.
-                Err(Error::TimedOut { .. }) if deadline.has_passed() => {
-                    return Err(Error::WorkersRemain {
-                        addr: self.addr,
-                        workers: left,
-                    });
-                }
-                listed => listed?.unwrap_or_default(),
-            };
-            let listed: BTreeSet<u64> = listed.iter().map(|worker| worker.number).collect();
-            left.retain(|worker| listed.contains(&worker.number));
-        }
-        Ok(())
+        block_on(self.talk(&Driver::Blocking).kill_workers())
     }
 
     /// Kills all workers, ends the coordinator, and waits until nobody listens there any more.
@@ -272,90 +219,12 @@ impl Coordinator {
     ///
     /// As [`status`](Self::status), and [`Error::StillListening`].
     pub fn quit(self) -> Result<(), Error> {
-        let deadline = self.default_deadline();
-        self.ask(Command::Quit, deadline)?;
-        while !deadline.has_passed() {
-            // Any other outcome: it is about to end, or of another dialect.
-            if let Err(Error::Connect { addr, source }) = self.ask_status(deadline) {
-                match source.kind() {
-                    ErrorKind::ConnectionRefused => return Ok(()),
-                    // Caught in the backlog of a listener that is closing.
-                    ErrorKind::ConnectionReset => {}
-                    _ => return Err(Error::Connect { addr, source }),
-                }
-            }
-            deadline.pause(POLL);
-        }
-        Err(Error::StillListening { addr: self.addr })
+        block_on(self.talk(&Driver::Blocking).quit())
     }
 
-    fn default_deadline(&self) -> Deadline {
-        Deadline::after(self.timeout)
-    }
-
-    /// One question, within the handle's timeout too.
-    fn ask(&self, command: Command, deadline: Deadline) -> Result<Reply, Error> {
-        self.call(command, deadline).finish()
-    }
-
-    fn call(&self, command: Command, deadline: Deadline) -> Call {
-        let deadline = deadline.at_most(self.timeout);
-        Call::new(self.addr, self.dialect, command, deadline)
-    }
-
-    fn ask_status(&self, deadline: Deadline) -> Result<Status, Error> {
-        match self.ask(Command::Status, deadline)? {
-            Reply::Status(status) => Ok(status),
-            _ => Err(self.wrong_reply()),
-        }
-    }
-
-    /// The workers, and the computation where the coordinator names it.
-    fn ask_workers(
-        &self,
-        deadline: Deadline,
-    ) -> Result<(Vec<WorkerInfo>, Option<UniquePid>), Error> {
-        let mut call = self.call(Command::List, deadline);
-        match call.finish()? {
-            Reply::Workers(workers) => Ok((workers, call.computation())),
-            _ => Err(self.wrong_reply()),
-        }
-    }
-
-    /// The workers; `None` when nobody listens any more, as when a coordinator ends with its last
-    /// worker.
-    fn listed_or_gone(&self, deadline: Deadline) -> Result<Option<Vec<WorkerInfo>>, Error> {
-        let listed = self.unless_gone(deadline, || self.ask_workers(deadline))?;
-        Ok(listed.map(|(workers, _)| workers))
-    }
-
-    /// The status; `None` when nobody listens any more.
-    fn status_or_gone(&self, deadline: Deadline) -> Result<Option<Status>, Error> {
-        self.unless_gone(deadline, || self.ask_status(deadline))
-    }
-
-    fn unless_gone<T>(
-        &self,
-        deadline: Deadline,
-        ask: impl Fn() -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        let mut asked = ask();
-        if let Err(Error::Exchange {
-            source: ExchangeError::NoReply { .. },
-            ..
-        }) = asked
-        {
-            // Caught in the middle of its end; or it dislikes us, and does so again.
-            deadline.pause(POLL);
-            asked = ask();
-        }
-        match asked {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Error::Connect { source, .. }) if source.kind() == ErrorKind::ConnectionRefused => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+    /// Asks with this driver.
+    pub(crate) fn talk<'a>(&'a self, driver: &'a Driver) -> Talk<'a> {
+        Talk { to: self, driver }
     }
 
     /// What its release does differently, if it is known.
@@ -371,17 +240,3 @@ impl Coordinator {
         }
     }
 }
-
-/// Whether that is why there is no list.
-fn tells_no_list(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Exchange {
-            source: ExchangeError::NoList { .. },
-            ..
-        }
-    )
-}
-
-/// Between two looks at something that is about to end.
-const POLL: Duration = Duration::from_millis(20);

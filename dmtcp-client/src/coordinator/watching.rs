@@ -7,7 +7,7 @@ use std::{
 
 use dmtcp_proto::WorkerInfo;
 
-use super::{Coordinator, Error};
+use super::{Coordinator, Error, Talk};
 use crate::watch::{Stall, StallWatch, standing_of, unanswered};
 
 impl Coordinator {
@@ -28,6 +28,20 @@ impl Coordinator {
         let standing = standing?;
         let stall = StallWatch::new(Duration::ZERO).stall(standing, self.addr);
         stall.map(Box::new)
+    }
+}
+
+impl Talk<'_> {
+    /// The same, without holding up a task.
+    pub(super) async fn stall_of(
+        &self,
+        workers: &[WorkerInfo],
+        quiet: Duration,
+        is_unanswered: bool,
+    ) -> Option<Box<Stall>> {
+        let (to, workers) = (self.to.clone(), workers.to_vec());
+        let looked = move || to.stall_of(&workers, quiet, is_unanswered);
+        self.driver.unblock(looked).await
     }
 }
 

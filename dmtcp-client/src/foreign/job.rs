@@ -2,10 +2,11 @@
 
 use super::error::{ForeignError, Stage};
 use crate::deadline::Deadline;
+use crate::driver::{Driver, Watched};
 use crate::set::CheckpointSet;
 use dmtcp_proto::WorkerInfo;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// What comes of a checkpoint.
@@ -14,8 +15,7 @@ pub(super) type Outcome = Result<CheckpointSet, ForeignError>;
 /// A checkpoint, as its callers and its thread share it.
 #[derive(Debug)]
 pub(super) struct Job {
-    state: Mutex<State>,
-    over: Condvar,
+    state: Watched<State>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -35,7 +35,7 @@ struct State {
 impl Job {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Watched::new(State {
                 stage: Stage::Waiting,
                 workers: Vec::new(),
                 same_since: Instant::now(),
@@ -43,93 +43,111 @@ impl Job {
                 is_over: false,
                 outcome: None,
             }),
-            over: Condvar::new(),
             abandoned: Arc::default(),
         }
     }
 
     /// The outcome, which can be had once. In time, or what is known instead; then whoever waits next
     /// gets it, unless nothing has been asked for yet: nothing will be.
-    pub(super) fn wait(&self, deadline: Deadline) -> Outcome {
+    pub(super) async fn wait(&self, driver: &Driver, deadline: Deadline) -> Outcome {
         // The thread has the same limit for asking, and says better why it could not.
         let last_word = Deadline::after(deadline.left().saturating_add(LAST_WORD));
-        let mut state = self.lock();
+        let _leaving = Leaving(self);
         loop {
-            if let Some(outcome) = state.outcome.take() {
-                return outcome;
-            }
-            if state.is_over {
-                return Err(ForeignError::Idle);
-            }
-            let end = match state.stage {
-                Stage::Waiting => last_word,
-                Stage::Round | Stage::Sealing => deadline,
+            let (stage, end) = match self
+                .state
+                .look(|state| self.outcome(state, deadline, last_word))
+            {
+                Ok(outcome) => return outcome,
+                Err(waiting) => waiting,
             };
-            let Some(left) = end.remaining() else {
-                if state.stage == Stage::Waiting {
-                    self.abandon();
-                }
-                return Err(ForeignError::TimedOut {
-                    limit: deadline.limit(),
-                    stage: state.stage,
-                    workers: state.workers.clone(),
-                    stall: None,
-                });
-            };
-            // The stage may change meanwhile, and with it the end.
-            let waited = self.over.wait_timeout(state, left.min(LOOK));
-            state = waited.unwrap_or_else(|e| e.into_inner()).0;
+            let changed = |state: &mut State| state.is_over || state.stage != stage;
+            let changed = self.state.until(|state| changed(state).then_some(()));
+            driver.within(changed, end).await;
         }
+    }
+
+    /// What there is to tell now; else the stage, and when there will be.
+    fn outcome(
+        &self,
+        state: &mut State,
+        deadline: Deadline,
+        last_word: Deadline,
+    ) -> Result<Outcome, (Stage, Deadline)> {
+        if let Some(outcome) = state.outcome.take() {
+            return Ok(outcome);
+        }
+        if state.is_over {
+            return Ok(Err(ForeignError::Idle));
+        }
+        let end = match state.stage {
+            Stage::Waiting => last_word,
+            Stage::Round | Stage::Sealing => deadline,
+        };
+        if !end.has_passed() {
+            return Err((state.stage, end));
+        }
+        if state.stage == Stage::Waiting {
+            self.abandon();
+        }
+        Ok(Err(ForeignError::TimedOut {
+            limit: deadline.limit(),
+            stage: state.stage,
+            workers: state.workers.clone(),
+            stall: None,
+        }))
     }
 
     /// Whether another one must wait: not for one that was abandoned, which asks for nothing any more.
     pub(super) fn is_under_way(&self) -> bool {
-        !self.is_abandoned() && !self.lock().is_over
+        !self.is_abandoned() && !self.state.look(|state| state.is_over)
     }
 
     /// The checkpoint is about to be asked for; `false`: nobody wants it any more.
     pub(super) fn enter_round(&self) -> bool {
-        let mut state = self.lock();
-        if self.is_abandoned() {
-            return false;
-        }
-        state.stage = Stage::Round;
-        state.same_since = Instant::now();
-        state.has_begun = false;
-        true
+        self.state.change(|state| {
+            if self.is_abandoned() {
+                return false;
+            }
+            state.stage = Stage::Round;
+            state.same_since = Instant::now();
+            state.has_begun = false;
+            true
+        })
     }
 
     pub(super) fn set_stage(&self, stage: Stage) {
-        self.lock().stage = stage;
+        self.state.change(|state| state.stage = stage);
     }
 
     pub(super) fn set_workers(&self, workers: &[WorkerInfo], has_begun: bool) {
-        let mut state = self.lock();
-        state.has_begun |= has_begun;
-        if state.workers != workers {
-            state.same_since = Instant::now();
-            state.workers = workers.to_vec();
-        }
+        self.state.look(|state| {
+            state.has_begun |= has_begun;
+            if state.workers != workers {
+                state.same_since = Instant::now();
+                state.workers = workers.to_vec();
+            }
+        });
     }
 
     /// For how long the workers have been told as they are.
     pub(super) fn quiet(&self) -> Duration {
-        self.lock().same_since.elapsed()
+        self.state.look(|state| state.same_since.elapsed())
     }
 
     /// Whether any worker has been seen in the round.
     pub(super) fn has_begun(&self) -> bool {
-        self.lock().has_begun
+        self.state.look(|state| state.has_begun)
     }
 
     /// The first outcome stands.
     pub(super) fn finish(&self, outcome: Outcome) {
-        let mut state = self.lock();
-        if !state.is_over {
-            state.is_over = true;
-            state.outcome = Some(outcome);
-        }
-        self.over.notify_all();
+        self.state.change(|state| {
+            if !state.is_over {
+                state.is_over = true;
+                state.outcome = Some(outcome);
+            }
+        });
     }
 
     pub(super) fn abandon(&self) {
@@ -144,23 +162,36 @@ impl Job {
     pub(super) fn abandoned(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.abandoned)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
+/// Somebody waits. Where nothing has been asked for when they go, nothing will be.
+struct Leaving<'a>(&'a Job);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.state.look(|state| {
+            if state.stage == Stage::Waiting && !state.is_over {
+                self.0.abandon();
+            }
+        });
     }
 }
 
 const LAST_WORD: Duration = Duration::from_millis(300);
-const LOOK: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::block_on;
+
+    fn wait(job: &Job, limit: Duration) -> Outcome {
+        block_on(job.wait(&Driver::Blocking, Deadline::after(limit)))
+    }
 
     #[test]
     fn who_gives_up_before_the_round_ends_it_and_later_does_not() {
         let job = Job::new();
-        let late = job.wait(Deadline::after(Duration::ZERO)).unwrap_err();
+        let late = wait(&job, Duration::ZERO).unwrap_err();
         let ForeignError::TimedOut { stage, .. } = late else {
             panic!("{late:?}");
         };
@@ -169,7 +200,7 @@ mod tests {
 
         let job = Job::new();
         assert!(job.enter_round());
-        let late = job.wait(Deadline::after(Duration::ZERO)).unwrap_err();
+        let late = wait(&job, Duration::ZERO).unwrap_err();
         let ForeignError::TimedOut { stage, .. } = late else {
             panic!("{late:?}");
         };
@@ -178,7 +209,7 @@ mod tests {
         job.finish(Err(ForeignError::Idle));
         job.finish(Err(ForeignError::Busy));
         assert!(!job.is_under_way());
-        let outcome = job.wait(Deadline::after(Duration::from_secs(60)));
+        let outcome = wait(&job, Duration::from_secs(60));
         assert!(matches!(outcome, Err(ForeignError::Idle)), "{outcome:?}");
     }
 }

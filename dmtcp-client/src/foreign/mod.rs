@@ -40,4 +40,5 @@ mod search;
 mod sets;
 
 pub use error::{ForeignError, Refusal, Refused, Stage};
+pub(crate) use sets::Behind;
 pub use sets::ForeignSets;

@@ -8,6 +8,7 @@ use super::search::{Found, Look, Search};
 use super::sets::Behind;
 use crate::coordinator::{Coordinator, Error};
 use crate::deadline::Deadline;
+use crate::driver::{Driver, block_on};
 use crate::set::{Phase, SealError, SealRequest, SetStore};
 use dmtcp_proto::{UniquePid, WorkerInfo, WorkerState};
 use std::path::PathBuf;
@@ -47,15 +48,10 @@ impl Round {
     fn follow(self) -> Outcome {
         let mut following = Following::new(&self);
         let waited = Instant::now();
+        let talk = self.coordinator.talk(&Driver::Blocking);
         let ended = match self.behind {
-            Behind::GoOn => {
-                let coordinator = &self.coordinator;
-                coordinator.checkpoint_with(self.ask_by, &mut following)
-            }
-            Behind::Exit => {
-                let coordinator = &self.coordinator;
-                coordinator.checkpoint_and_kill_with(self.ask_by, &mut following)
-            }
+            Behind::GoOn => block_on(talk.checkpoint_with(self.ask_by, &mut following)),
+            Behind::Exit => block_on(talk.checkpoint_and_kill_with(self.ask_by, &mut following)),
         };
         // What is to be said if the images do not prove the contrary.
         let mut doubt = None;
@@ -232,7 +228,8 @@ impl Round {
             if self.job.is_abandoned() {
                 return Err(ForeignError::Abandoned);
             }
-            match self.coordinator.wait_until_running(followed.at_most(LOOK)) {
+            let talk = self.coordinator.talk(&Driver::Blocking);
+            match block_on(talk.wait_until_running(followed.at_most(LOOK))) {
                 Ok(before) => break before,
                 Err(Error::CheckpointTimedOut { .. } | Error::TimedOut { .. })
                     if !followed.has_passed() => {}

@@ -5,6 +5,7 @@ use super::job::{Job, Outcome};
 use super::round::{self, Round};
 use crate::coordinator::Coordinator;
 use crate::deadline::Deadline;
+use crate::driver::{Driver, block_on};
 use crate::set::{CheckpointSet, SetStore};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -50,7 +51,7 @@ pub struct ForeignSets {
 
 /// What the processes do behind the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Behind {
+pub(crate) enum Behind {
     GoOn,
     Exit,
 }
@@ -109,7 +110,7 @@ impl ForeignSets {
     /// See [`ForeignError`]. [`Busy`](ForeignError::Busy) is at once;
     /// [`TimedOut`](ForeignError::TimedOut) says whether the round goes on.
     pub fn checkpoint(&self, limit: Duration) -> Result<CheckpointSet, ForeignError> {
-        self.begin(Behind::GoOn, limit)
+        block_on(self.begin(&Driver::Blocking, Behind::GoOn, limit))
     }
 
     /// The same, and the processes exit behind their images.
@@ -123,7 +124,7 @@ impl ForeignSets {
     /// [`WorkersRemain`](crate::coordinator::Error::WorkersRemain): there is no set, and processes
     /// run on.
     pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<CheckpointSet, ForeignError> {
-        self.begin(Behind::Exit, limit)
+        block_on(self.begin(&Driver::Blocking, Behind::Exit, limit))
     }
 
     /// Waits on for the checkpoint that an earlier call gave up on, and gives its outcome, once.
@@ -133,13 +134,18 @@ impl ForeignSets {
     /// As [`checkpoint`](Self::checkpoint); [`TimedOut`](ForeignError::TimedOut) again if it is not
     /// over then either; [`Idle`](ForeignError::Idle).
     pub fn finish(&self, limit: Duration) -> Result<CheckpointSet, ForeignError> {
+        block_on(self.finish_with(&Driver::Blocking, limit))
+    }
+
+    pub(crate) async fn finish_with(&self, driver: &Driver, limit: Duration) -> Outcome {
         let deadline = Deadline::after(limit);
         let job = self.lock().clone();
         let job = job.filter(|job| !job.is_abandoned());
-        self.wait(job.as_ref().ok_or(ForeignError::Idle)?, deadline)
+        self.wait(driver, job.as_ref().ok_or(ForeignError::Idle)?, deadline)
+            .await
     }
 
-    fn begin(&self, behind: Behind, limit: Duration) -> Outcome {
+    pub(crate) async fn begin(&self, driver: &Driver, behind: Behind, limit: Duration) -> Outcome {
         let deadline = Deadline::after(limit);
         let job = {
             let mut current = self.lock();
@@ -163,11 +169,11 @@ impl ForeignSets {
             *current = Some(Arc::clone(&job));
             job
         };
-        self.wait(&job, deadline)
+        self.wait(driver, &job, deadline).await
     }
 
-    fn wait(&self, job: &Arc<Job>, deadline: Deadline) -> Outcome {
-        let mut outcome = job.wait(deadline);
+    async fn wait(&self, driver: &Driver, job: &Arc<Job>, deadline: Deadline) -> Outcome {
+        let mut outcome = job.wait(driver, deadline).await;
         if let Err(ForeignError::TimedOut {
             stage: Stage::Round,
             workers,
@@ -175,9 +181,12 @@ impl ForeignSets {
             ..
         }) = &mut outcome
         {
-            let quiet = job.quiet();
-            let looked = || self.coordinator.stall_of(workers, quiet, !job.has_begun());
-            *stall = stall.take().or_else(looked);
+            let (quiet, workers, is_unanswered) = (job.quiet(), workers.clone(), !job.has_begun());
+            let coordinator = self.coordinator.clone();
+            let looked = move || coordinator.stall_of(&workers, quiet, is_unanswered);
+            if stall.is_none() {
+                *stall = driver.unblock(looked).await;
+            }
         }
         let goes_on = matches!(outcome, Err(ForeignError::TimedOut { .. })) && job.is_under_way();
         if !goes_on {

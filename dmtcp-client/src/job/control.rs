@@ -1,8 +1,9 @@
 //! Requests to a job that runs, from any thread of its process or a signal handler.
 
 use std::{
+    future::Future,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -11,6 +12,7 @@ use std::{
 use super::{JobEvent, JobEvents, Outcome, Reason, RequestError, event::Listeners};
 use crate::{
     deadline::Deadline,
+    driver::{Driver, Watched, block_on, block_until},
     server::{Computation, Sealed, ServerError},
 };
 
@@ -24,8 +26,7 @@ pub struct JobControl {
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Watched<State>,
     /// Whoever is at a restart shall give it up.
     interrupt: Arc<AtomicBool>,
     /// Of a signal handler.
@@ -66,10 +67,19 @@ impl JobControl {
     ///
     /// [`RequestError`].
     pub fn checkpoint(&self, limit: Duration) -> Result<Sealed, RequestError> {
+        block_on(self.checkpoint_with(&Driver::Blocking, limit))
+    }
+
+    pub(crate) async fn checkpoint_with(
+        &self,
+        driver: &Driver,
+        limit: Duration,
+    ) -> Result<Sealed, RequestError> {
         let deadline = Deadline::after(limit);
         loop {
-            let computation = self.computation_within(deadline)?;
-            match computation.checkpoint(deadline.left()) {
+            let computation = self.computation_within(driver, deadline).await?;
+            let asking = computation.asking(driver);
+            match asking.checkpoint(deadline.left()).await {
                 Ok(sealed) => return Ok(sealed),
                 // The attempt is over; there may be another.
                 Err(
@@ -77,7 +87,7 @@ impl JobControl {
                     | ServerError::Busy { .. }
                     | ServerError::Closed
                     | ServerError::ServerGone,
-                ) if !deadline.has_passed() => deadline.pause(RETRY),
+                ) if !deadline.has_passed() => driver.pause(deadline, RETRY).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -113,59 +123,58 @@ impl JobControl {
     /// between attempts.
     #[must_use]
     pub fn computation(&self) -> Option<Computation> {
-        self.lock().computation.clone()
+        self.shared.state.look(|state| state.computation.clone())
     }
 
     /// How it ended; `None`: it has not.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        self.lock().outcome.clone()
+        self.shared.state.look(|state| state.outcome.clone())
     }
 
     /// Waits at most `limit` for the end.
     #[must_use]
     pub fn wait_timeout(&self, limit: Duration) -> Option<Outcome> {
-        let deadline = Deadline::after(limit);
-        let mut state = self.lock();
-        loop {
-            if state.outcome.is_some() || state.gone || deadline.has_passed() {
-                return state.outcome.clone();
-            }
-            let waited = self.shared.changed.wait_timeout(state, deadline.left());
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        block_until(self.ended(), Deadline::after(limit)).flatten()
     }
 
-    fn computation_within(&self, deadline: Deadline) -> Result<Computation, RequestError> {
-        let mut state = self.lock();
-        loop {
+    /// Its end, awaited on any runtime; `None`: it ended without an outcome.
+    pub fn ended(&self) -> impl Future<Output = Option<Outcome>> + Send + '_ {
+        let is_over = |state: &mut State| state.outcome.is_some() || state.gone;
+        let over = move |state: &mut State| is_over(state).then(|| state.outcome.clone());
+        self.shared.state.until(over)
+    }
+
+    async fn computation_within(
+        &self,
+        driver: &Driver,
+        deadline: Deadline,
+    ) -> Result<Computation, RequestError> {
+        let there = self.shared.state.until(|state| {
             if state.outcome.is_some() || state.gone {
-                return Err(RequestError::Ended);
+                return Some(Err(RequestError::Ended));
             }
-            if let Some(computation) = &state.computation {
-                return Ok(computation.clone());
-            }
-            if deadline.has_passed() {
-                return Err(RequestError::NotRunning {
-                    limit: deadline.limit(),
-                });
-            }
-            let waited = self.shared.changed.wait_timeout(state, deadline.left());
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+            state.computation.clone().map(Ok)
+        });
+        let there = driver.within(there, deadline).await;
+        there.unwrap_or(Err(RequestError::NotRunning {
+            limit: deadline.limit(),
+        }))
     }
 
     pub(super) fn stop_for(&self, reason: Reason, grace: Option<Duration>) {
         let request = StopRequest { reason, grace };
-        self.lock().stop.get_or_insert(request);
         self.shared.interrupt.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
+        self.shared.state.change(|state| {
+            state.stop.get_or_insert(request);
+        });
     }
 
     pub(super) fn kill_for(&self, reason: Reason) {
-        self.lock().kill.get_or_insert(reason);
         self.shared.interrupt.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
+        self.shared.state.change(|state| {
+            state.kill.get_or_insert(reason);
+        });
     }
 
     /// Of whoever restarts.
@@ -177,25 +186,26 @@ impl JobControl {
         if self.shared.flag.swap(false, Ordering::AcqRel) {
             self.stop_on_signal(None);
         }
-        self.lock().stop
+        self.shared.state.look(|state| state.stop)
     }
 
     pub(super) fn kill_request(&self) -> Option<Reason> {
-        self.lock().kill
+        self.shared.state.look(|state| state.kill)
     }
 
     /// Waits this long, or until something is asked for.
     pub(super) fn pause(&self, limit: Duration) {
-        let state = self.lock();
-        if state.stop.is_none() && state.kill.is_none() {
-            let waited = self.shared.changed.wait_timeout(state, limit);
-            drop(waited);
-        }
+        let asked = |state: &mut State| {
+            let is_asked = state.stop.is_some() || state.kill.is_some();
+            is_asked.then_some(())
+        };
+        block_until(self.shared.state.until(asked), Deadline::after(limit));
     }
 
     pub(super) fn set_computation(&self, computation: Option<Computation>) {
-        self.lock().computation = computation;
-        self.shared.changed.notify_all();
+        self.shared
+            .state
+            .change(|state| state.computation = computation);
     }
 
     pub(super) fn tell(&self, time: SystemTime, event: &JobEvent) {
@@ -204,19 +214,12 @@ impl JobControl {
 
     /// Nothing comes any more.
     pub(super) fn end(&self, outcome: Option<Outcome>) {
-        let mut state = self.lock();
-        state.computation = None;
-        state.outcome = outcome;
-        state.gone = true;
-        drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.change(|state| {
+            state.computation = None;
+            state.outcome = outcome;
+            state.gone = true;
+        });
         self.shared.listeners.end();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock, so what a poisoned one guards is whole.
-        let state = self.shared.state.lock();
-        state.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

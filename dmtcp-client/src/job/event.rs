@@ -3,16 +3,22 @@
 use std::{
     collections::VecDeque,
     fmt,
+    future::Future,
     net::SocketAddr,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         mpsc::{RecvTimeoutError, TryRecvError},
     },
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use super::{Outcome, Reason, pace::CheckpointTime};
-use crate::{deadline::Deadline, server::SealedSet};
+use crate::{
+    deadline::Deadline,
+    driver::{Watched, block_until},
+    server::SealedSet,
+};
 
 /// Something that happened to a job.
 #[derive(Clone, Debug)]
@@ -189,7 +195,7 @@ fn counted(processes: u32) -> String {
 /// As an iterator it waits without a deadline and ends with the job.
 #[derive(Debug)]
 pub struct JobEvents {
-    queue: Arc<Queue>,
+    queue: Arc<Watched<QueueState>>,
 }
 
 impl JobEvents {
@@ -201,21 +207,22 @@ impl JobEvents {
         &self,
         limit: Duration,
     ) -> Result<(SystemTime, JobEvent), RecvTimeoutError> {
-        let deadline = Deadline::after(limit);
-        let mut state = lock(&self.queue.state);
-        loop {
-            match state.take() {
-                Ok(event) => return Ok(event),
-                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-                Err(TryRecvError::Empty) => {}
-            }
-            let left = deadline.left();
-            if left.is_zero() {
-                return Err(RecvTimeoutError::Timeout);
-            }
-            let waited = self.queue.ready.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        match block_until(self.recv(), Deadline::after(limit)) {
+            Some(event) => event.ok_or(RecvTimeoutError::Disconnected),
+            None => Err(RecvTimeoutError::Timeout),
         }
+    }
+
+    /// The next event, awaited on any runtime; `None` once the job has ended and everything was read.
+    /// Nothing is lost when the future is dropped.
+    pub fn recv(&self) -> impl Future<Output = Option<(SystemTime, JobEvent)>> + Send + '_ {
+        self.queue.until(QueueState::next)
+    }
+
+    /// The same as one poll, of which streams are made. One task at a time: it is woken for the next
+    /// event.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<(SystemTime, JobEvent)>> {
+        self.queue.poll_until(cx, QueueState::next)
     }
 
     /// The next event, if there is one now.
@@ -223,7 +230,7 @@ impl JobEvents {
     /// # Errors
     /// `Empty`, and `Disconnected` once the job has ended and everything was read.
     pub fn try_recv(&self) -> Result<(SystemTime, JobEvent), TryRecvError> {
-        lock(&self.queue.state).take()
+        self.queue.look(QueueState::take)
     }
 }
 
@@ -239,7 +246,7 @@ impl Iterator for JobEvents {
 #[derive(Debug)]
 pub(super) struct Listeners {
     /// `None`: the job has ended.
-    queues: Mutex<Option<Vec<Weak<Queue>>>>,
+    queues: Mutex<Option<Vec<Weak<Watched<QueueState>>>>>,
 }
 
 impl Default for Listeners {
@@ -252,10 +259,10 @@ impl Default for Listeners {
 
 impl Listeners {
     pub(super) fn subscribe(&self) -> JobEvents {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::<Watched<QueueState>>::default();
         match &mut *lock(&self.queues) {
             Some(queues) => queues.push(Arc::downgrade(&queue)),
-            None => lock(&queue.state).ended = true,
+            None => queue.change(|state| state.ended = true),
         }
         JobEvents { queue }
     }
@@ -266,8 +273,7 @@ impl Listeners {
                 let Some(queue) = queue.upgrade() else {
                     return false;
                 };
-                lock(&queue.state).put(time, event.clone());
-                queue.ready.notify_one();
+                queue.change(|state| state.put(time, event.clone()));
                 true
             });
         }
@@ -276,16 +282,9 @@ impl Listeners {
     pub(super) fn end(&self) {
         let queues = lock(&self.queues).take().into_iter().flatten();
         for queue in queues.filter_map(|queue| queue.upgrade()) {
-            lock(&queue.state).ended = true;
-            queue.ready.notify_all();
+            queue.change(|state| state.ended = true);
         }
     }
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    state: Mutex<QueueState>,
-    ready: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -302,6 +301,15 @@ impl QueueState {
             self.lost += 1;
         }
         self.events.push_back((time, event));
+    }
+
+    /// `None`: it is to be waited for.
+    fn next(&mut self) -> Option<Option<(SystemTime, JobEvent)>> {
+        match self.take() {
+            Ok(event) => Some(Some(event)),
+            Err(TryRecvError::Disconnected) => Some(None),
+            Err(TryRecvError::Empty) => None,
+        }
     }
 
     fn take(&mut self) -> Result<(SystemTime, JobEvent), TryRecvError> {

@@ -6,7 +6,6 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -289,14 +288,7 @@ impl Job {
     pub fn start(self, server: &Arc<Server>) -> Result<RunningJob, JobError> {
         let control = self.control();
         let server = Arc::clone(server);
-        let thread = thread::Builder::new()
-            .name("job".to_owned())
-            .spawn(move || self.run(&server))
-            .map_err(|source| JobError::Thread {
-                action: "start a thread for the job",
-                source,
-            })?;
-        Ok(RunningJob::new(control, thread))
+        RunningJob::start(control, move || self.run(&server))
     }
 
     /// Runs it on this thread, until it has an outcome. That is in `outcome.json`, too, unless the

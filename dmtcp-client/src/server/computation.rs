@@ -1,24 +1,17 @@
 //! The handle to one computation of a server.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc, PoisonError,
-        mpsc::{self, RecvTimeoutError},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use dmtcp_proto::{AfterCheckpoint, Command, Interval, KeyValues, Reply, Status, WorkerInfo};
+use dmtcp_proto::{Interval, KeyValues, Status, WorkerInfo};
 
 use super::{
     Events, Sealed, ServerError,
+    asking::Asking,
     events::Subscribers,
     hosted::Left,
-    rounds::Answered,
-    task::{Key, Lifeline, Link, Task},
+    task::{Key, Link},
 };
-use crate::deadline::Deadline;
+use crate::driver::{Driver, block_on};
 
 /// A computation whose coordinator runs in this process. Dropping it changes nothing: it lives
 /// until it is closed, told to quit, or its [`Server`](super::Server) is dropped.
@@ -64,7 +57,7 @@ impl Computation {
     /// [`Closed`](ServerError::Closed), [`ServerGone`](ServerError::ServerGone),
     /// [`TimedOut`](ServerError::TimedOut).
     pub fn status(&self) -> Result<Status, ServerError> {
-        self.status_within(Self::ANSWER_LIMIT)
+        block_on(self.asking(&Driver::Blocking).status())
     }
 
     /// Every worker with state, barrier and pids, in the order in which they joined.
@@ -72,11 +65,7 @@ impl Computation {
     /// # Errors
     /// As [`status`](Self::status).
     pub fn workers(&self) -> Result<Vec<WorkerInfo>, ServerError> {
-        const WHAT: &str = "listing the workers";
-        match self.call(WHAT, Command::List, Self::ANSWER_LIMIT)? {
-            Answered::Reply(Reply::Workers(workers)) => Ok(workers),
-            _ => Err(ServerError::Mismatch { what: WHAT }),
-        }
+        block_on(self.asking(&Driver::Blocking).workers())
     }
 
     /// All that its workers have put into the key-value store (3.0 and later). Also of a computation
@@ -86,29 +75,7 @@ impl Computation {
     /// [`ServerGone`](ServerError::ServerGone), unless it was closed before;
     /// [`TimedOut`](ServerError::TimedOut).
     pub fn key_values(&self) -> Result<KeyValues, ServerError> {
-        let (answer, answers) = mpsc::channel();
-        let key = self.key;
-        let sent = self.link.send(Task::KeyValues { key, answer });
-        match sent.map(|()| answers.recv_timeout(Self::ANSWER_LIMIT)) {
-            Ok(Ok(Some(values))) => Ok(values),
-            Ok(Err(RecvTimeoutError::Timeout)) => Err(ServerError::TimedOut {
-                what: "reading the key-value store",
-                limit: Self::ANSWER_LIMIT,
-                stall: None,
-            }),
-            Ok(Ok(None)) => Ok(self.left_behind()),
-            Err(_) | Ok(Err(RecvTimeoutError::Disconnected)) => {
-                let left = self.left_behind();
-                // It may have ended with its server, which asked nobody then.
-                let is_known = left != KeyValues::default();
-                is_known.then_some(left).ok_or(ServerError::ServerGone)
-            }
-        }
-    }
-
-    fn left_behind(&self) -> KeyValues {
-        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.clone()
+        block_on(self.asking(&Driver::Blocking).key_values())
     }
 
     /// Starts a checkpoint, and says with how many workers. Its outcome is told by event.
@@ -117,12 +84,7 @@ impl Computation {
     /// [`Busy`](ServerError::Busy) and [`NotRunning`](ServerError::NotRunning); nothing was
     /// started then. Else as [`status`](Self::status).
     pub fn request_checkpoint(&self) -> Result<u32, ServerError> {
-        const WHAT: &str = "starting a checkpoint";
-        let command = Command::Checkpoint(AfterCheckpoint::ReplyAtOnce);
-        match self.call(WHAT, command, Self::ANSWER_LIMIT)? {
-            Answered::Reply(Reply::Started { peers }) => Ok(peers),
-            _ => Err(ServerError::Mismatch { what: WHAT }),
-        }
+        block_on(self.asking(&Driver::Blocking).request_checkpoint())
     }
 
     /// Makes a checkpoint and waits until its set is complete and sealed; the workers then go on.
@@ -136,7 +98,7 @@ impl Computation {
     ///   started then.
     /// - [`Closed`](ServerError::Closed), [`ServerGone`](ServerError::ServerGone).
     pub fn checkpoint(&self, limit: Duration) -> Result<Sealed, ServerError> {
-        self.checkpoint_then(AfterCheckpoint::ReplyWhenDone, limit)
+        block_on(self.asking(&Driver::Blocking).checkpoint(limit))
     }
 
     /// The same, and the workers exit behind it instead of going on.
@@ -144,7 +106,7 @@ impl Computation {
     /// # Errors
     /// As [`checkpoint`](Self::checkpoint).
     pub fn checkpoint_and_kill(&self, limit: Duration) -> Result<Sealed, ServerError> {
-        self.checkpoint_then(AfterCheckpoint::KillWorkers, limit)
+        block_on(self.asking(&Driver::Blocking).checkpoint_and_kill(limit))
     }
 
     /// Changes how often it is checkpointed without being asked.
@@ -152,8 +114,7 @@ impl Computation {
     /// # Errors
     /// As [`status`](Self::status).
     pub fn set_interval(&self, interval: Interval) -> Result<(), ServerError> {
-        let command = Command::SetInterval(interval);
-        self.done("setting the interval", command, Self::ANSWER_LIMIT)
+        block_on(self.asking(&Driver::Blocking).set_interval(interval))
     }
 
     /// Tells all workers to exit, without a checkpoint, and waits until they are gone. If a
@@ -164,7 +125,7 @@ impl Computation {
     /// [`TimedOut`](ServerError::TimedOut), [`Closed`](ServerError::Closed),
     /// [`ServerGone`](ServerError::ServerGone).
     pub fn kill_workers(&self, limit: Duration) -> Result<(), ServerError> {
-        self.done("killing the workers", Command::Kill, limit)
+        block_on(self.asking(&Driver::Blocking).kill_workers(limit))
     }
 
     /// Waits until all workers run, and are `peers` if that is given.
@@ -177,27 +138,10 @@ impl Computation {
         peers: Option<u32>,
         limit: Duration,
     ) -> Result<Status, ServerError> {
-        const WHAT: &str = "waiting for all workers to run";
-        let deadline = Deadline::after(limit);
-        let events = self.events();
-        loop {
-            let status = self.status_within(Self::ANSWER_LIMIT)?;
-            if status.running && peers.is_none_or(|peers| peers == status.peers) {
-                return Ok(status);
-            }
-            // Here, since there may be news without end.
-            if deadline.has_passed() {
-                return Err(ServerError::TimedOut {
-                    what: WHAT,
-                    limit,
-                    stall: self.stall_now(),
-                });
-            }
-            // All that has happened by now is in the next status, also that it is closed.
-            if events.recv_timeout(deadline.left()).is_ok() {
-                while !deadline.has_passed() && events.try_recv().is_ok() {}
-            }
-        }
+        block_on(
+            self.asking(&Driver::Blocking)
+                .wait_until_running(peers, limit),
+        )
     }
 
     /// Kills all workers and ends the computation, as `dmtcp_command --quit` does. Returns when
@@ -206,20 +150,7 @@ impl Computation {
     /// # Errors
     /// [`TimedOut`](ServerError::TimedOut), [`ServerGone`](ServerError::ServerGone).
     pub fn quit(&self, limit: Duration) -> Result<(), ServerError> {
-        let deadline = Deadline::after(limit);
-        const WHAT: &str = "quitting";
-        match self.call(WHAT, Command::Quit, deadline.left()) {
-            Ok(_) | Err(ServerError::Closed) => {}
-            Err(ServerError::TimedOut { what, .. }) => {
-                return Err(ServerError::TimedOut {
-                    what,
-                    limit,
-                    stall: None,
-                });
-            }
-            Err(error) => return Err(error),
-        }
-        self.closed(WHAT, deadline)
+        block_on(self.asking(&Driver::Blocking).quit(limit))
     }
 
     /// Ends the computation **and with it its workers**: they exit (code 99) when they lose
@@ -231,90 +162,14 @@ impl Computation {
     /// [`TimedOut`](ServerError::TimedOut): mostly the sealer; it goes on.
     /// [`ServerGone`](ServerError::ServerGone).
     pub fn close(&self, limit: Duration) -> Result<(), ServerError> {
-        self.closed("closing", Deadline::after(limit))
+        block_on(self.asking(&Driver::Blocking).close(limit))
     }
 
-    fn status_within(&self, limit: Duration) -> Result<Status, ServerError> {
-        const WHAT: &str = "asking for the status";
-        match self.call(WHAT, Command::Status, limit)? {
-            Answered::Reply(Reply::Status(status)) => Ok(status),
-            _ => Err(ServerError::Mismatch { what: WHAT }),
-        }
-    }
-
-    fn checkpoint_then(
-        &self,
-        after: AfterCheckpoint,
-        limit: Duration,
-    ) -> Result<Sealed, ServerError> {
-        const WHAT: &str = "the checkpoint";
-        match self.call(WHAT, Command::Checkpoint(after), limit) {
-            Ok(Answered::Sealed(sealed)) => Ok(sealed),
-            Ok(Answered::Reply(_)) => Err(ServerError::Mismatch { what: WHAT }),
-            Err(ServerError::TimedOut { what, limit, .. }) => Err(ServerError::TimedOut {
-                what,
-                limit,
-                stall: self.stall_now(),
-            }),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn done(
-        &self,
-        what: &'static str,
-        command: Command,
-        limit: Duration,
-    ) -> Result<(), ServerError> {
-        match self.call(what, command, limit)? {
-            Answered::Reply(Reply::Done) => Ok(()),
-            _ => Err(ServerError::Mismatch { what }),
-        }
-    }
-
-    fn call(
-        &self,
-        what: &'static str,
-        command: Command,
-        limit: Duration,
-    ) -> Result<Answered, ServerError> {
-        let (answer, answers) = mpsc::channel();
-        let (key, id) = (self.key, self.link.new_request());
-        self.link.send(Task::Request {
-            key,
-            id,
-            command,
-            answer,
-        })?;
-        match answers.recv_timeout(limit) {
-            Ok(result) => result,
-            Err(RecvTimeoutError::Disconnected) => Err(ServerError::ServerGone),
-            Err(RecvTimeoutError::Timeout) => {
-                self.link.send(Task::Forget { key, id })?;
-                // It may have come in the last moment.
-                answers.try_recv().unwrap_or(Err(ServerError::TimedOut {
-                    what,
-                    limit,
-                    stall: None,
-                }))
-            }
-        }
-    }
-
-    fn closed(&self, what: &'static str, deadline: Deadline) -> Result<(), ServerError> {
-        let (closed, ended): (Lifeline, _) = mpsc::channel();
-        self.link.send(Task::Close {
-            key: self.key,
-            closed,
-        })?;
-        match ended.recv_timeout(deadline.left()) {
-            Err(RecvTimeoutError::Disconnected) => Ok(()),
-            Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
-                what,
-                limit: deadline.limit(),
-                stall: None,
-            }),
-            Ok(never) => match never {},
+    /// Asks with this driver.
+    pub(crate) fn asking<'a>(&'a self, driver: &'a Driver) -> Asking<'a> {
+        Asking {
+            computation: self,
+            driver,
         }
     }
 }
@@ -326,6 +181,7 @@ mod tests {
         thread,
     };
 
+    use crate::deadline::Deadline;
     use crate::server::{ComputationConfig, ComputationEvent, Server};
 
     use super::*;

@@ -5,19 +5,25 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     io,
     net::SocketAddr,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         mpsc::{RecvTimeoutError, TryRecvError},
     },
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use dmtcp_proto::{ConnId, Event, WorkerInfo};
 
 use super::{NotKilled, PeerRefusal, SealedSet};
-use crate::{deadline::Deadline, watch::Stall};
+use crate::{
+    deadline::Deadline,
+    driver::{Watched, block_until},
+    watch::Stall,
+};
 
 /// Something that happened to a computation.
 #[derive(Clone, Debug)]
@@ -98,7 +104,7 @@ pub struct Stamped {
 /// As an iterator it waits without a deadline and ends with the computation.
 #[derive(Debug)]
 pub struct Events {
-    queue: Arc<Queue>,
+    queue: Arc<Watched<QueueState>>,
 }
 
 impl Events {
@@ -115,21 +121,27 @@ impl Events {
     /// # Errors
     /// As [`recv_timeout`](Self::recv_timeout).
     pub fn recv_stamped(&self, limit: Duration) -> Result<Stamped, RecvTimeoutError> {
-        let deadline = Deadline::after(limit);
-        let mut state = lock(&self.queue.state);
-        loop {
-            match state.take() {
-                Ok(event) => return Ok(event),
-                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
-                Err(TryRecvError::Empty) => {}
-            }
-            let left = deadline.left();
-            if left.is_zero() {
-                return Err(RecvTimeoutError::Timeout);
-            }
-            let waited = self.queue.ready.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        match block_until(self.recv_next(), Deadline::after(limit)) {
+            Some(stamped) => stamped.ok_or(RecvTimeoutError::Disconnected),
+            None => Err(RecvTimeoutError::Timeout),
         }
+    }
+
+    /// The next event, awaited on any runtime; `None` once the computation has ended and everything was
+    /// read. Nothing is lost when the future is dropped.
+    pub fn recv(&self) -> impl Future<Output = Option<ComputationEvent>> + Send + '_ {
+        async { self.recv_next().await.map(|stamped| stamped.event) }
+    }
+
+    /// The same with its number and time.
+    pub fn recv_next(&self) -> impl Future<Output = Option<Stamped>> + Send + '_ {
+        self.queue.until(QueueState::next)
+    }
+
+    /// The same as one poll, of which streams are made. One task at a time: it is woken for the next
+    /// event.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Stamped>> {
+        self.queue.poll_until(cx, QueueState::next)
     }
 
     /// The next event, if there is one now.
@@ -137,7 +149,8 @@ impl Events {
     /// # Errors
     /// `Empty`, and `Disconnected` once the computation has ended and everything was read.
     pub fn try_recv(&self) -> Result<ComputationEvent, TryRecvError> {
-        lock(&self.queue.state).take().map(|stamped| stamped.event)
+        let taken = self.queue.look(QueueState::take);
+        taken.map(|stamped| stamped.event)
     }
 }
 
@@ -159,7 +172,7 @@ pub(super) struct Subscribers {
 
 #[derive(Debug, Default)]
 struct Queues {
-    all: Vec<Weak<Queue>>,
+    all: Vec<Weak<Watched<QueueState>>>,
     /// Of the latest event.
     sequence: u64,
 }
@@ -173,10 +186,10 @@ impl Subscribers {
     }
 
     pub(super) fn subscribe(&self) -> Events {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::<Watched<QueueState>>::default();
         match &mut *lock(&self.queues) {
             Some(queues) => queues.all.push(Arc::downgrade(&queue)),
-            None => lock(&queue.state).ended = true,
+            None => queue.change(|state| state.ended = true),
         }
         Events { queue }
     }
@@ -194,8 +207,7 @@ impl Subscribers {
             let Some(queue) = queue.upgrade() else {
                 return false;
             };
-            lock(&queue.state).put(stamped.clone(), self.capacity);
-            queue.ready.notify_one();
+            queue.change(|state| state.put(stamped.clone(), self.capacity));
             true
         });
     }
@@ -214,16 +226,9 @@ impl Subscribers {
             .flat_map(|queues| queues.all)
             .filter_map(|queue| queue.upgrade())
         {
-            lock(&queue.state).ended = true;
-            queue.ready.notify_all();
+            queue.change(|state| state.ended = true);
         }
     }
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    state: Mutex<QueueState>,
-    ready: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -243,6 +248,15 @@ impl QueueState {
             self.lost_until = lost.map_or(self.lost_until, |lost| lost.sequence);
         }
         self.events.push_back(event);
+    }
+
+    /// `None`: it is to be waited for.
+    fn next(&mut self) -> Option<Option<Stamped>> {
+        match self.take() {
+            Ok(stamped) => Some(Some(stamped)),
+            Err(TryRecvError::Disconnected) => Some(None),
+            Err(TryRecvError::Empty) => None,
+        }
     }
 
     fn take(&mut self) -> Result<Stamped, TryRecvError> {

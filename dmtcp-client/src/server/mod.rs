@@ -8,6 +8,7 @@
 //! socket is non-blocking, what waits for one peer is bounded, and sealing has its own thread.
 
 mod access;
+mod asking;
 mod clock;
 mod computation;
 mod config;
@@ -27,6 +28,7 @@ mod task;
 mod watching;
 
 pub use access::{Access, CommandAccess, Network, ParseNetworkError, PeerRefusal};
+pub(crate) use asking::Asking;
 pub use computation::Computation;
 pub use config::ComputationConfig;
 pub use dmtcp_proto::{Event, Interval, KeyValues, Survivors, Traffic};
@@ -46,16 +48,14 @@ use std::{
     io,
     net::TcpListener,
     os::fd::AsRawFd as _,
-    sync::{
-        Arc,
-        mpsc::{self, RecvTimeoutError},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use mio::{Poll, Waker};
 
+use asking::Forgotten;
 use events::Subscribers;
 use hosted::{Left, Setup};
 use observe::Limits;
@@ -63,7 +63,11 @@ use poll_loop::{PollLoop, WAKER};
 use sealing::SealThread;
 use task::{Lifeline, Link, Task};
 
-use crate::identity;
+use crate::{
+    deadline::Deadline,
+    driver::{Driver, answer, block_on},
+    identity,
+};
 
 /// A coordinator in this process. **Dropping it ends all its computations**: their workers exit
 /// when their coordinator's connection ends.
@@ -101,14 +105,15 @@ impl Server {
     /// there is no thread for its sealer, [`ServerError::ServerGone`], and
     /// [`ServerError::TimedOut`] after [`Computation::ANSWER_LIMIT`]; there is none then.
     pub fn open(&self, config: ComputationConfig) -> Result<Computation, ServerError> {
-        if !config.access.lets_in_at(config.addr.ip()) {
-            return Err(ServerError::NobodyMayCome { addr: config.addr });
+        self.open_on(Self::listen(&config)?, config)
+    }
+
+    pub(crate) fn listen(config: &ComputationConfig) -> Result<TcpListener, ServerError> {
+        let addr = config.addr;
+        if !config.access.lets_in_at(addr.ip()) {
+            return Err(ServerError::NobodyMayCome { addr });
         }
-        let listener = listener::bind(config.addr).map_err(|source| ServerError::Listen {
-            addr: config.addr,
-            source,
-        })?;
-        self.open_on(listener, config)
+        listener::bind(addr).map_err(|source| ServerError::Listen { addr, source })
     }
 
     /// The same on a socket that listens already; the address in `config` does not count. Who may
@@ -118,6 +123,15 @@ impl Server {
     /// As [`open`](Self::open).
     pub fn open_on(
         &self,
+        listener: TcpListener,
+        config: ComputationConfig,
+    ) -> Result<Computation, ServerError> {
+        block_on(self.open_with(&Driver::Blocking, listener, config))
+    }
+
+    pub(crate) async fn open_with(
+        &self,
+        driver: &Driver,
         listener: TcpListener,
         config: ComputationConfig,
     ) -> Result<Computation, ServerError> {
@@ -158,15 +172,23 @@ impl Server {
             host: host.to_string_lossy().into_owned(),
             left: Left::clone(&left),
         });
-        let (opened, answer) = mpsc::channel();
+        let (opened, answer) = answer::channel();
         self.link.send(Task::Open { setup, opened })?;
-        match answer.recv_timeout(Computation::ANSWER_LIMIT) {
-            Ok(result) => result.map_err(failed)?,
-            Err(RecvTimeoutError::Disconnected) => return Err(ServerError::ServerGone),
-            Err(RecvTimeoutError::Timeout) => {
-                // Nobody has a handle to it, should it be opened after all.
-                let (closed, _) = mpsc::channel();
-                self.link.send(Task::Close { key, closed })?;
+        let computation = Computation {
+            key,
+            addr,
+            link: Arc::clone(&self.link),
+            subscribers,
+            left,
+        };
+        // Nobody has a handle to it, should it be opened after all.
+        let (closed, _) = answer::channel();
+        let forgotten = Forgotten(&self.link, Some(Task::Close { key, closed }));
+        let deadline = Deadline::after(Computation::ANSWER_LIMIT);
+        match driver.within(answer, deadline).await {
+            Some(Some(result)) => result.map_err(failed)?,
+            Some(None) => return Err(ServerError::ServerGone),
+            None => {
                 return Err(ServerError::TimedOut {
                     what: "opening a computation",
                     limit: Computation::ANSWER_LIMIT,
@@ -174,13 +196,8 @@ impl Server {
                 });
             }
         }
-        Ok(Computation {
-            key,
-            addr,
-            link: Arc::clone(&self.link),
-            subscribers,
-            left,
-        })
+        forgotten.not();
+        Ok(computation)
     }
 
     /// Closes all computations as [`Computation::close`] does, and ends the thread.
@@ -189,16 +206,24 @@ impl Server {
     /// [`ServerError::TimedOut`]; then sealers are still at work, and everything else is ended
     /// as by dropping it.
     pub fn shutdown(self, limit: Duration) -> Result<(), ServerError> {
-        let (closed, ended): (Lifeline, _) = mpsc::channel();
+        block_on(self.shut_down_with(&Driver::Blocking, limit))
+    }
+
+    pub(crate) async fn shut_down_with(
+        &self,
+        driver: &Driver,
+        limit: Duration,
+    ) -> Result<(), ServerError> {
+        let (closed, ended): (Lifeline, _) = answer::channel();
         self.link.send(Task::CloseAll { closed })?;
-        match ended.recv_timeout(limit) {
-            Err(RecvTimeoutError::Disconnected) => Ok(()),
-            Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
+        match driver.within(ended, Deadline::after(limit)).await {
+            Some(None) => Ok(()),
+            Some(Some(never)) => match never {},
+            None => Err(ServerError::TimedOut {
                 what: "shutting the server down",
                 limit,
                 stall: None,
             }),
-            Ok(never) => match never {},
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, mpsc},
+    sync::Arc,
     time::Duration,
 };
 
@@ -22,8 +22,9 @@ use super::{
     rounds::{Answered, RoundLog},
     sealing::{SealOutcome, SealThread, SealWork},
 };
+use crate::driver::answer;
 
-pub(super) type Caller = mpsc::Sender<Result<Answered, ServerError>>;
+pub(super) type Caller = answer::Sender<Result<Answered, ServerError>>;
 
 #[derive(Debug)]
 pub(super) struct Driver {
@@ -137,8 +138,7 @@ impl Driver {
     pub(super) fn finish_batch(&mut self) {
         for (id, result) in self.replies.drain(..) {
             if let Some(caller) = self.callers.remove(&id) {
-                // Fails if nobody waits any more.
-                let _ = caller.send(self.rounds.answer(result));
+                caller.send(self.rounds.answer(result));
             }
         }
     }
@@ -320,8 +320,7 @@ impl Driver {
     /// Answers those who still wait when the computation ends.
     pub(super) fn refuse_callers(&mut self) {
         for (_, caller) in self.callers.drain() {
-            // Fails if nobody waits any more.
-            let _ = caller.send(Err(ServerError::Closed));
+            caller.send(Err(ServerError::Closed));
         }
     }
 

@@ -264,8 +264,7 @@ impl PollLoop {
                 let result = Hosted::new(*setup, &mut self.io).map(|hosted| {
                     self.computations.insert(key, hosted);
                 });
-                // If the caller is gone, so are its handle and its server.
-                let _ = opened.send(result);
+                opened.send(result);
                 self.turn(key, |_, _, _| {});
             }
             Task::Request {
@@ -278,27 +277,22 @@ impl PollLoop {
                     self.turn(key, |hosted, io, _| hosted.request(io, id, command, answer));
                 }
                 _ => {
-                    // Fails if nobody waits any more.
-                    let _ = answer.send(Err(ServerError::Closed));
+                    answer.send(Err(ServerError::Closed));
                 }
             },
             Task::Standing { key, answer } => {
                 let standing = self.open(key).map(|hosted| hosted.standing(&self.io));
-                // Fails if nobody waits any more.
-                let _ = answer.send(standing);
+                answer.send(standing);
             }
             Task::Timelines { key, answer } => {
-                // Fails if nobody waits any more.
-                let _ = answer.send(self.open(key).map(Hosted::timelines));
+                answer.send(self.open(key).map(Hosted::timelines));
             }
             Task::Metrics { key, answer } => {
-                // Fails if nobody waits any more.
-                let _ = answer.send(self.open(key).map(|hosted| hosted.metrics(&self.io)));
+                answer.send(self.open(key).map(|hosted| hosted.metrics(&self.io)));
             }
             Task::KeyValues { key, answer } => {
                 let hosted = self.computations.get(&key);
-                // Fails if nobody waits any more.
-                let _ = answer.send(hosted.map(Hosted::key_values));
+                answer.send(hosted.map(Hosted::key_values));
             }
             Task::GiveUp {
                 key,
@@ -307,11 +301,10 @@ impl PollLoop {
             } => match self.computations.get(&key) {
                 Some(hosted) if !hosted.is_closing() => self.turn(key, |hosted, io, _| {
                     let cut_off = hosted.give_up(io, &given_up);
-                    // Fails if nobody waits any more.
-                    let _ = answer.send(Ok(cut_off));
+                    answer.send(Ok(cut_off));
                 }),
                 _ => {
-                    let _ = answer.send(Err(ServerError::Closed));
+                    answer.send(Err(ServerError::Closed));
                 }
             },
             Task::Forget { key, id } => self.turn(key, |hosted, io, _| hosted.forget(io, id)),

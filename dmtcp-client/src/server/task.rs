@@ -19,6 +19,7 @@ use super::{
     rounds::Answered,
     sealing::SealOutcome,
 };
+use crate::driver::answer;
 
 /// A computation of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,19 +27,19 @@ pub(super) struct Key(u64);
 
 /// Kept open by the server's thread for as long as something lives; nothing is ever sent. The
 /// other end learns of the end by the channel's.
-pub(super) type Lifeline = mpsc::Sender<std::convert::Infallible>;
+pub(super) type Lifeline = answer::Sender<std::convert::Infallible>;
 
 #[derive(Debug)]
 pub(super) enum Task {
     Open {
         setup: Box<Setup>,
-        opened: mpsc::Sender<io::Result<()>>,
+        opened: answer::Sender<io::Result<()>>,
     },
     Request {
         key: Key,
         id: RequestId,
         command: Command,
-        answer: mpsc::Sender<Result<Answered, ServerError>>,
+        answer: answer::Sender<Result<Answered, ServerError>>,
     },
     /// Nobody waits for the answer any more.
     Forget {
@@ -48,16 +49,16 @@ pub(super) enum Task {
     /// Who is waited for?
     Standing {
         key: Key,
-        answer: mpsc::Sender<Result<Option<Asked>, ServerError>>,
+        answer: answer::Sender<Result<Option<Asked>, ServerError>>,
     },
     KeyValues {
         key: Key,
-        answer: mpsc::Sender<Option<KeyValues>>,
+        answer: answer::Sender<Option<KeyValues>>,
     },
     GiveUp {
         key: Key,
         given_up: GivenUp,
-        answer: mpsc::Sender<Result<Vec<WorkerInfo>, ServerError>>,
+        answer: answer::Sender<Result<Vec<WorkerInfo>, ServerError>>,
     },
     Sealed {
         key: Key,
@@ -66,12 +67,12 @@ pub(super) enum Task {
     /// How did the last rounds go?
     Timelines {
         key: Key,
-        answer: mpsc::Sender<Result<Vec<Arc<RoundTimeline>>, ServerError>>,
+        answer: answer::Sender<Result<Vec<Arc<RoundTimeline>>, ServerError>>,
     },
     /// What was counted?
     Metrics {
         key: Key,
-        answer: mpsc::Sender<Result<Metrics, ServerError>>,
+        answer: answer::Sender<Result<Metrics, ServerError>>,
     },
     /// The sealer's thread has nothing more to do and touches no disk.
     SealerEnded {

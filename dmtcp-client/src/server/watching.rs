@@ -1,17 +1,16 @@
 //! Who holds a computation up, asked of its coordinator, and giving up on them.
 
-use std::{
-    sync::mpsc::{self, RecvTimeoutError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use dmtcp_proto::{Awaited as CoreAwaited, Survivors, WorkerInfo};
 
 use super::{
     Computation, ComputationEvent, ServerError,
+    asking::Asking,
     hosted::{Asked, GivenUp},
     task::Task,
 };
+use crate::driver::{Driver, block_on};
 use crate::watch::{Awaited, Late, Stall, StallWatch, Standing};
 
 impl Computation {
@@ -38,6 +37,28 @@ impl Computation {
         stall: &Stall,
         survivors: Survivors,
     ) -> Result<Vec<WorkerInfo>, ServerError> {
+        block_on(self.asking(&Driver::Blocking).give_up(stall, survivors))
+    }
+
+    /// Tells those who listen to [`events`](Self::events).
+    pub(crate) fn tell_stall(&self, stall: Stall) {
+        let event = ComputationEvent::Stalled(Box::new(stall));
+        self.subscribers.publish(event);
+    }
+
+    /// Who is late at this moment, for an error that says why something took too long.
+    pub(super) fn stall_now(&self) -> Option<Box<Stall>> {
+        let stall = StallWatch::new(Duration::ZERO).look(self);
+        stall.ok().flatten().map(Box::new)
+    }
+}
+
+impl Asking<'_> {
+    pub(crate) async fn give_up(
+        &self,
+        stall: &Stall,
+        survivors: Survivors,
+    ) -> Result<Vec<WorkerInfo>, ServerError> {
         let after = stall.laggards.iter().map(|laggard| laggard.since).min();
         let (Some(round), Some(after)) = (stall.round, after) else {
             return Ok(Vec::new());
@@ -54,36 +75,7 @@ impl Computation {
             given_up,
             answer,
         })
-    }
-
-    /// Tells those who listen to [`events`](Self::events).
-    pub(crate) fn tell_stall(&self, stall: Stall) {
-        let event = ComputationEvent::Stalled(Box::new(stall));
-        self.subscribers.publish(event);
-    }
-
-    /// Who is late at this moment, for an error that says why something took too long.
-    pub(super) fn stall_now(&self) -> Option<Box<Stall>> {
-        let stall = StallWatch::new(Duration::ZERO).look(self);
-        stall.ok().flatten().map(Box::new)
-    }
-
-    pub(super) fn ask<T>(
-        &self,
-        what: &'static str,
-        task: impl FnOnce(mpsc::Sender<Result<T, ServerError>>) -> Task,
-    ) -> Result<T, ServerError> {
-        let (answer, answers) = mpsc::channel();
-        self.link.send(task(answer))?;
-        match answers.recv_timeout(Self::ANSWER_LIMIT) {
-            Ok(result) => result,
-            Err(RecvTimeoutError::Disconnected) => Err(ServerError::ServerGone),
-            Err(RecvTimeoutError::Timeout) => Err(ServerError::TimedOut {
-                what,
-                limit: Self::ANSWER_LIMIT,
-                stall: None,
-            }),
-        }
+        .await
     }
 }
 
@@ -96,10 +88,11 @@ impl StallWatch {
     /// # Errors
     /// As [`Computation::status`].
     pub fn look(&mut self, computation: &Computation) -> Result<Option<Stall>, ServerError> {
-        let asked = computation.ask("asking who is late", |answer| Task::Standing {
+        let asking = computation.asking(&Driver::Blocking);
+        let asked = block_on(asking.ask("asking who is late", |answer| Task::Standing {
             key: computation.key,
             answer,
-        })?;
+        }))?;
         Ok(asked.and_then(|asked| self.stall(standing(asked), computation.addr)))
     }
 }

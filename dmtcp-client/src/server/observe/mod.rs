@@ -29,7 +29,8 @@ pub(super) use tally::Tally;
 
 use std::sync::Arc;
 
-use super::{Computation, ServerError, task::Task};
+use super::{Computation, ServerError, asking::Asking, task::Task};
+use crate::driver::{Driver, block_on};
 
 impl Computation {
     /// The last rounds, oldest first, with the one that is under way if there is one: as many as
@@ -40,12 +41,7 @@ impl Computation {
     /// # Errors
     /// As [`status`](Self::status).
     pub fn timelines(&self) -> Result<Vec<Arc<RoundTimeline>>, ServerError> {
-        self.ask("asking for the rounds' timelines", |answer| {
-            Task::Timelines {
-                key: self.key,
-                answer,
-            }
-        })
+        block_on(self.asking(&Driver::Blocking).timelines())
     }
 
     /// That of one round, if it is still kept.
@@ -62,9 +58,24 @@ impl Computation {
     /// # Errors
     /// As [`status`](Self::status).
     pub fn metrics(&self) -> Result<Metrics, ServerError> {
+        block_on(self.asking(&Driver::Blocking).metrics())
+    }
+}
+
+impl Asking<'_> {
+    pub(crate) async fn timelines(&self) -> Result<Vec<Arc<RoundTimeline>>, ServerError> {
+        let what = "asking for the rounds' timelines";
+        let key = self.key;
+        self.ask(what, |answer| Task::Timelines { key, answer })
+            .await
+    }
+
+    pub(crate) async fn metrics(&self) -> Result<Metrics, ServerError> {
+        let key = self.key;
         self.ask("asking for the metrics", |answer| Task::Metrics {
-            key: self.key,
+            key,
             answer,
         })
+        .await
     }
 }
