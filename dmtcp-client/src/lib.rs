@@ -11,7 +11,8 @@
 //! ```
 //!
 //! - To run a computation that survives a kill: [`attempt`].
-//! - To be the coordinator: [`server`]; as a program of its own: [`standalone`]. To speak to one:
+//! - To be the coordinator: [`server`]; as a program of its own: [`standalone`], or
+//!   [`helper`], which outlives its caller. To speak to one:
 //!   [`coordinator`]. To keep what it checkpoints: [`foreign`].
 //! - To be checkpointed without DMTCP: [`native`].
 //! - To see who holds the others up: [`watch`].
@@ -38,6 +39,7 @@ mod driver;
 mod durable;
 mod executable;
 pub mod foreign;
+pub mod helper;
 pub mod host;
 mod id_json;
 mod identity;

@@ -4,7 +4,7 @@
 //! on this host, which user's it is, as the kernel tells; from another host, its network.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     str::FromStr,
     sync::Arc,
@@ -193,6 +193,12 @@ impl Network {
             (IpAddr::V6(a), IpAddr::V6(b)) => same(&a.octets(), &b.octets()),
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix)
     }
 }
 

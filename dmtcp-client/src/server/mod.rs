@@ -34,6 +34,7 @@ pub use config::ComputationConfig;
 pub use dmtcp_proto::{Event, Interval, KeyValues, Survivors, Traffic};
 pub use error::ServerError;
 pub use events::{ComputationEvent, Events, Stamped};
+pub(crate) use listener::bind;
 pub use observe::{
     BarrierPassage, ChromeTrace, Exposition, FailedRounds, Metrics, PeerCounts, ReportError,
     ReportFiles, Reports, RoundOutcome, RoundTimeline, SealingSpan, Step, TraceFileError,
@@ -113,7 +114,7 @@ impl Server {
         if !config.access.lets_in_at(addr.ip()) {
             return Err(ServerError::NobodyMayCome { addr });
         }
-        listener::bind(addr).map_err(|source| ServerError::Listen { addr, source })
+        bind(addr).map_err(|source| ServerError::Listen { addr, source })
     }
 
     /// The same on a socket that listens already; the address in `config` does not count. Who may

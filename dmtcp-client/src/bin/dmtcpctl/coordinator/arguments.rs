@@ -228,7 +228,8 @@ fn stale(word: &OsStr) -> Result<Option<Duration>, String> {
 const DEFAULT_PORT: u16 = 7779;
 const DEFAULT_STALE: Duration = Duration::from_secs(8 * 3600);
 
-/// What a background process is started with, in front of the rest.
+/// What a background process is started with, in front of the rest; also by
+/// [`dmtcp_client::helper`].
 pub(super) const LISTENER_IS_STDIN: &str = "--listener-is-stdin";
 
 pub(super) const HELP: &str = "\
