@@ -174,6 +174,27 @@ fn ends_by_itself_as_it_was_set() {
 }
 
 #[test]
+fn who_stops_the_last_process_with_a_checkpoint_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let helper = settings()
+        .checkpoint_dir(dir.path())
+        .exit_on_last()
+        .start(LONG)
+        .unwrap();
+    let coordinator = helper.coordinator();
+    let options = Options::new(helper.addr(), Dialect::V5).checkpoint_dir(dir.path());
+    let mut worker = Counter::launch(&options.barrier_limit(LONG));
+    soon("worker", || {
+        coordinator.status().unwrap().running.then_some(())
+    });
+    let report = coordinator.checkpoint_and_kill(LONG).unwrap();
+    assert_eq!(report.peers, 1);
+    assert!(dir.path().join("dmtcp_restart_script.sh").exists());
+    gone(helper.process());
+    worker.child.wait().unwrap();
+}
+
+#[test]
 fn an_address_that_cannot_be_had() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();

@@ -229,6 +229,7 @@ impl Standalone {
     /// Serves until it ends; what happens is told as it comes.
     pub fn run(self, mut told: impl FnMut(&News<'_>)) -> Ending {
         let mut idle_since = Some(Instant::now());
+        let mut last = LastProcess::default();
         let ending = loop {
             let idle_ends = idle_since
                 .zip(self.stale_timeout)
@@ -252,7 +253,8 @@ impl Standalone {
                         self.write_key_values(&mut told);
                     }
                     let is_empty = self.becomes_empty(&event);
-                    if is_empty && self.exit_on_last {
+                    last.note(&event, is_empty);
+                    if self.exit_on_last && last.is_over() {
                         break Ending::LastLeft;
                     }
                     match event {
@@ -323,6 +325,37 @@ impl Standalone {
             // The process ends; who reads the file sees that its pid is gone.
             let _ = file.ended(ending.reason());
         }
+    }
+}
+
+/// When the last process has left, and nothing of its is still to be done.
+#[derive(Debug, Default)]
+struct LastProcess {
+    has_left: bool,
+    /// Images are looked at: those of processes that exit behind a checkpoint outlive them, and whoever
+    /// has asked for it is not answered before.
+    seals: bool,
+}
+
+impl LastProcess {
+    fn note(&mut self, event: &ComputationEvent, is_empty: bool) {
+        match event {
+            ComputationEvent::Coordinator(Event::ImagesReported { .. }) => self.seals = true,
+            ComputationEvent::Coordinator(
+                Event::CheckpointComplete { .. } | Event::CheckpointFailed { .. },
+            )
+            // The end of it may have been among those that were lost.
+            | ComputationEvent::Lagged(_) => self.seals = false,
+            ComputationEvent::Coordinator(
+                Event::WorkerJoined(_) | Event::RestartStarted { .. },
+            ) => self.has_left = false,
+            _ => {}
+        }
+        self.has_left |= is_empty;
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_left && !self.seals
     }
 }
 
