@@ -12,6 +12,7 @@ mod images;
 mod job_kills;
 mod job_run;
 mod jobs;
+mod language_page;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../real/mod.rs"]
 mod real;
