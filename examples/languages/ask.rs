@@ -1,9 +1,9 @@
-//! Usage: ask [ADDRESS]
+//! Usage: ask ADDRESS
 use dmtcp_client::coordinator::{Coordinator, DetectOptions};
 use std::{env, error::Error};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let addr = env::args().nth(1).unwrap_or("127.0.0.1:7779".to_owned());
+    let addr = env::args().nth(1).ok_or("ADDRESS?")?;
     let coordinator = Coordinator::detect(addr.parse()?, &DetectOptions::default())?;
     let status = coordinator.status()?;
     println!(
