@@ -20,6 +20,10 @@
 
 extern crate alloc;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod command;
 mod coordinator;
 mod dialect;
