@@ -145,7 +145,11 @@ impl Invocation {
 
     /// Connects the streams and starts. Files are only opened here, so that looking at a
     /// command creates none.
-    pub(crate) fn spawn(&self, command: Command) -> Result<Child, StartError> {
+    pub(crate) fn spawn(&self, mut command: Command) -> Result<Child, StartError> {
+        if self.stderr.is_pipe() {
+            // DMTCP up to 4.2 takes a pipe for none of its business, and says nothing unless it is told to.
+            command.env("JALIB_STDERR_PATH", "/proc/self/fd/2");
+        }
         let streams = [&self.stdin, &self.stdout, &self.stderr];
         Ok(Child::spawn_clean(command, streams)?)
     }

@@ -89,6 +89,8 @@ fn a_programs_end_is_the_jobs() {
         ("exit", 0, (OutcomeKind::Finished, Reason::Exit, 0)),
         ("exit", 7, (OutcomeKind::Finished, Reason::Exit, 7)),
         ("exit", 85, (OutcomeKind::Finished, Reason::Exit, 85)),
+        // DMTCP's, too, but it says nothing of a failure.
+        ("exit", 198, (OutcomeKind::Finished, Reason::Exit, 198)),
         (
             "signal",
             9,
@@ -511,7 +513,7 @@ fn sets_that_are_no_good_are_not_taken_for_none() {
 fn restarts_that_lead_nowhere_end() {
     let stage = Stage::new();
     run_until(job(&stage), &stage, 5, stop);
-    stage.tell("exit-when-restored", 198);
+    stage.tell("fail-when-restored", 1);
     let job = || job(&stage).restarts_without_progress(3);
     let outcome = run(job());
     let expected = (OutcomeKind::FailedToRestore, Reason::NoProgress, 171);
@@ -519,7 +521,7 @@ fn restarts_that_lead_nowhere_end() {
     assert!(outcome.text.contains("3 restarts"), "{}", outcome.text);
     stage.assert_clean();
     // Somebody has mended it.
-    stage.forget("exit-when-restored");
+    stage.forget("fail-when-restored");
     stage.tell("goal", stage.count() + 5);
     let outcome = run(job());
     assert_eq!(kinds(&outcome), (OutcomeKind::Finished, Reason::Exit, 0));
@@ -530,14 +532,14 @@ fn restarts_that_lead_nowhere_end() {
 fn it_is_restarted_within_a_run_when_dmtcp_fails() {
     let stage = Stage::new();
     run_until(job(&stage), &stage, 5, stop);
-    stage.tell("exit-when-restored", 198);
+    stage.tell("fail-when-restored", 1);
     let job = job(&stage);
     let events = job.control().subscribe();
     let running = job.start(&server()).unwrap();
     let mut told = events.map(|(_, event)| event);
     let again = told.any(|event| matches!(event, JobEvent::Again { .. }));
     assert!(again, "{:?}", running.outcome());
-    stage.forget("exit-when-restored");
+    stage.forget("fail-when-restored");
     stage.tell("goal", stage.count() + 5);
     let outcome = running.wait().unwrap();
     assert_eq!(kinds(&outcome), (OutcomeKind::Finished, Reason::Exit, 0));
@@ -659,13 +661,13 @@ fn a_stop_as_soon_as_it_works_makes_a_checkpoint() {
 #[test]
 fn fresh_starts_that_lead_nowhere_end() {
     let stage = Stage::with_goal(20);
-    stage.tell("exit", 198);
+    stage.tell("fail", 1);
     let outcome = run(job(&stage).restarts_without_progress(3));
     let expected = (OutcomeKind::FailedToRestore, Reason::NoProgress, 171);
     assert_eq!(kinds(&outcome), expected, "{outcome:?}");
     assert_eq!(stage.said("fresh").len(), 4);
     // Somebody has mended it.
-    stage.tell("exit", 0);
+    stage.forget("fail");
     let outcome = run(job(&stage).restarts_without_progress(3));
     assert_eq!(kinds(&outcome), (OutcomeKind::Finished, Reason::Exit, 0));
 }

@@ -5,7 +5,7 @@
 mod killing;
 
 use dmtcp_client::job::pace::IntervalPolicy;
-use dmtcp_client::job::{Job, JobControl, JobEvent, Outcome, OutcomeKind, Reason};
+use dmtcp_client::job::{Job, JobControl, JobEvent, JobEvents, Outcome, OutcomeKind, Reason};
 use dmtcp_client::process::{Child, Exit, Stream};
 use dmtcp_client::server::Server;
 use dmtcp_client::{Launch, Tools};
@@ -309,6 +309,61 @@ fn a_signal_to_the_program_and_a_program_that_is_none_are_told() {
             (OutcomeKind::FailedBeforeReady, 170),
             "{outcome:?}"
         );
+        stage.assert_clean();
+    });
+}
+
+/// Behind what it writes to its coordinator, that drops it, and DMTCP ends it.
+#[test]
+fn dmtcps_own_end_is_told_from_a_programs_with_the_same_code() {
+    const SPOILER: &str = r"
+import os, time
+n = 0
+while not os.path.exists('end'):
+    n += 1
+    steps = os.open('steps', os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
+    os.write(steps, b'%d 0\n' % n)
+    os.close(steps)
+    time.sleep(0.01)
+    try:
+        os.unlink('spoil')
+    except FileNotFoundError:
+        continue
+    for fd in [int(fd) for fd in os.listdir('/proc/self/fd')]:
+        try:
+            if os.readlink('/proc/self/fd/%d' % fd).startswith('socket:'):
+                os.write(fd, b'x' * 100000)
+        except OSError:
+            pass
+os._exit(198)
+";
+    on_each(|stage| {
+        let tell = |name: &str| fs::write(stage.work().join(name), "").unwrap();
+        let fails = |events: &mut JobEvents| {
+            tell("spoil");
+            let text = events.find_map(|(_, event)| match event {
+                JobEvent::Again { text, .. } => Some(text),
+                JobEvent::Ended(outcome) => panic!("{outcome:?}"),
+                _ => None,
+            });
+            assert!(text.unwrap().starts_with("DMTCP failed"));
+        };
+        let job = stage.job_of(stage.launch(SPOILER));
+        let mut events = job.control().subscribe();
+        let running = job.start(&Arc::new(Server::start().unwrap())).unwrap();
+        stage.await_steps(10);
+        fails(&mut events);
+        stage.await_steps(10);
+        running.checkpoint(LONG).unwrap();
+        fails(&mut events);
+        stage.await_steps(10);
+        tell("end");
+        let outcome = running.wait_timeout(LONG).expect("it does not end");
+        let expected = (OutcomeKind::Finished, Reason::Exit, 198);
+        assert_eq!(kinds(&outcome), expected, "{}", stage.execution_log());
+        assert_eq!(outcome.restarts, 1, "{}", stage.execution_log());
+        let said = stage.output().matches(": read invalid message").count();
+        assert_eq!(said, 2, "{}", stage.output());
         stage.assert_clean();
     });
 }

@@ -114,7 +114,7 @@ impl Attempt {
     }
 
     /// The other hosts of the attempt.
-    pub(super) fn far(&self) -> impl Iterator<Item = (&OsString, &Probed)> {
+    pub(crate) fn far(&self) -> impl Iterator<Item = (&OsString, &Probed)> {
         self.parts.iter().flat_map(|parts| &parts.far)
     }
 

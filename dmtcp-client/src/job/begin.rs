@@ -29,6 +29,7 @@ impl Life<'_, '_> {
         }
         let has_sets = !self.afresh && self.has_sets()?;
         self.record.attempts = self.record.attempts.saturating_add(1);
+        self.output.begin_attempt();
         if has_sets {
             if !self.limit.allows_restart() {
                 return Err(self.given_up().into());

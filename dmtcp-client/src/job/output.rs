@@ -48,6 +48,16 @@ impl Output {
         }
     }
 
+    /// What the program said before is not of the attempt that begins.
+    pub(super) fn begin_attempt(&self) {
+        self.application.last_words().forget();
+    }
+
+    /// Whether DMTCP said that it ends a process, since it failed.
+    pub(super) fn tells_of_dmtcps_failure(&self) -> bool {
+        self.application.last_words().tell_of_failure(LAST_WORDS)
+    }
+
     pub(super) fn note(&self, text: &str) {
         self.execution.note(text);
     }
@@ -101,5 +111,7 @@ impl Output {
     }
 }
 
+/// Who reads the pipe is as busy as the machine.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const LAST_LINES: Duration = Duration::from_secs(2);
 const LAST_OUTPUT: Duration = Duration::from_secs(10);

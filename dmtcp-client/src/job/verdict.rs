@@ -15,6 +15,8 @@ pub(super) struct Seen {
     pub(super) joined: bool,
     /// The program itself was, and not only what starts it.
     ran: bool,
+    /// DMTCP said that it ends a process, since it failed, or cannot be heard.
+    pub(super) dmtcp_failed: bool,
     /// All workers were told to exit, by whomever, or the coordinator was.
     pub(super) told_to_exit: bool,
     /// Their images were reported and they have not come to run again.
@@ -112,11 +114,11 @@ pub(super) fn judge(seen: &Seen, exits: &[Exit], stopping: Option<Reason>) -> Ve
         );
     }
     match exit {
-        Some(Exit::Code(FAIL_CODE)) if seen.ran => Verdict::Again(format!(
+        Some(Exit::Code(FAIL_CODE)) if seen.ran && seen.dmtcp_failed => Verdict::Again(format!(
             "DMTCP failed, or lost its coordinator: {}",
             Exit::Code(FAIL_CODE)
         )),
-        Some(exit @ Exit::Code(FAIL_CODE)) => over(
+        Some(exit @ Exit::Code(FAIL_CODE)) if !seen.ran => over(
             OutcomeKind::FailedBeforeReady,
             Reason::DmtcpFailed,
             Some(exit),
@@ -143,7 +145,8 @@ pub(super) fn judge(seen: &Seen, exits: &[Exit], stopping: Option<Reason>) -> Ve
                 OutcomeKind::Finished,
                 Reason::Exit,
                 Some(exit),
-                format!("the program finished with {exit}"),
+                // Not what a code means that DMTCP has, too.
+                format!("the program finished with exit code {}", exit.shell_code()),
             )
         }
     }
@@ -282,7 +285,20 @@ mod tests {
     #[test]
     fn dmtcps_own_failure_is_not_the_programs() {
         let exit = [Exit::Code(FAIL_CODE)];
-        assert!(matches!(judge(&seen(&[]), &exit, None), Verdict::Again(_)));
+        let failed = Seen {
+            dmtcp_failed: true,
+            ..seen(&[])
+        };
+        assert!(matches!(judge(&failed, &exit, None), Verdict::Again(_)));
+        // It returns that code by itself: DMTCP would have said why it does.
+        let Verdict::Over {
+            kind: own, text, ..
+        } = judge(&seen(&[]), &exit, None)
+        else {
+            panic!("again");
+        };
+        assert_eq!(own, OutcomeKind::Finished);
+        assert_eq!(text, "the program finished with exit code 198");
         // `dmtcp_launch` is connected before it looks for the program.
         for joined in [false, true] {
             let seen = Seen {

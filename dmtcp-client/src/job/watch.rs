@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     attempt::{Attempt, AttemptError},
+    process::{Exit, FAIL_CODE},
     server::{ComputationEvent, Event, Events, SealedSet, ServerError},
     with_causes,
 };
@@ -379,6 +380,11 @@ impl Life<'_, '_> {
             return Ok(None);
         }
         watch.seen.joined |= self.has_joined(watch);
+        if exits.contains(&Exit::Code(FAIL_CODE)) {
+            // On other hosts it says so where nobody may hear it.
+            watch.seen.dmtcp_failed =
+                watch.attempt.far().next().is_some() || self.output.tells_of_dmtcps_failure();
+        }
         Ok(Some(judge(&watch.seen, &exits, watch.stopping)))
     }
 

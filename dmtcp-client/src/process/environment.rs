@@ -12,7 +12,8 @@ use std::{
 /// DMTCP's default is 99, which Grid Engine and its relatives take as "run me again". 198 has
 /// no meaning to the schedulers we know, is no `128 + signal` that a shell could give (signals
 /// end at 64, so those end at 192), no code of `sysexits.h`, and neither 85, which we use for
-/// "checkpointed, run me again", nor 255 of ssh. A program may still return 198 by itself.
+/// "checkpointed, run me again", nor 255 of ssh. A program may still return 198 by
+/// itself; DMTCP says on standard error why it does, by which a [`Job`](crate::job::Job) tells the two apart.
 pub const FAIL_CODE: i32 = 198;
 
 /// `DMTCP_*` variables that a computation keeps from this program's environment; all others

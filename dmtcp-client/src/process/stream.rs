@@ -1,9 +1,12 @@
 //! Where a child reads from and writes to.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::FileTypeExt as _,
+    },
     path::PathBuf,
     process::Stdio,
     sync::Arc,
@@ -89,6 +92,18 @@ impl Stream {
                 Ok((theirs.into(), Some(ours)))
             }
         }
+    }
+
+    /// Whether a child that has it as its standard error writes into a pipe.
+    pub(crate) fn is_pipe(&self) -> bool {
+        let descriptor = match self {
+            Self::Pipe => return true,
+            Self::Null | Self::File(_) => return false,
+            Self::Inherit => io::stderr().as_fd().try_clone_to_owned(),
+            Self::Shared(shared) => shared.0.try_clone(),
+        };
+        let metadata = descriptor.and_then(|descriptor| File::from(descriptor).metadata());
+        metadata.is_ok_and(|metadata| metadata.file_type().is_fifo())
     }
 
     /// What to name when it cannot be opened.

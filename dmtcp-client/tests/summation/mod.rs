@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "most test programs use a part")]
 
 use dmtcp_client::native::{Error, Options, Worker, variable};
+use dmtcp_client::process::FAIL_CODE;
 use nix::sys::signal::{Signal, raise};
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -41,9 +42,9 @@ fn add_up() -> Result<i32, Error> {
         Some(sum) => format!("restored {}", sum.next),
         None => "fresh".to_owned(),
     });
-    if let Some(code) = read("exit-when-restored").filter(|_| restored.is_some()) {
+    if restored.is_some() && Path::new("fail-when-restored").exists() {
         // As one that is restored and then found to be no good.
-        return Ok(code as i32);
+        return Ok(fail());
     }
     let mut sum = restored.unwrap_or_default();
     // When it came how far, for who wants to know.
@@ -68,10 +69,19 @@ fn add_up() -> Result<i32, Error> {
     say(format!("sum {}", sum.sum));
     eprintln!("done");
     worker.finish()?;
+    if Path::new("fail").exists() {
+        return Ok(fail());
+    }
     if read("signal").is_some() {
         raise(Signal::SIGKILL).unwrap();
     }
     Ok(read("exit").unwrap_or(0) as i32)
+}
+
+/// As DMTCP ends a process in which it fails.
+fn fail() -> i32 {
+    eprintln!("summation_program (40000): Terminating...");
+    FAIL_CODE
 }
 
 /// The harness swallows nothing that goes to the file itself.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    LogError, file,
+    LastWords, LogError, file,
     outlet::{Outlet, Policy},
     pipe::{self, Ending},
 };
@@ -53,6 +53,7 @@ pub struct ApplicationLog {
     path: PathBuf,
     file: Arc<Outlet>,
     shown: [Option<Arc<Outlet>>; 2],
+    last_words: Arc<LastWords>,
     ending: Ending,
     readers: Mutex<Readers>,
 }
@@ -106,6 +107,7 @@ impl ApplicationLog {
             path: path.to_owned(),
             file: Arc::new(file.map_err(failed)?),
             shown: [None, None],
+            last_words: Arc::default(),
             ending: Ending::new().map_err(failed)?,
             readers: Mutex::new(Readers {
                 sender,
@@ -165,11 +167,13 @@ impl ApplicationLog {
             Channel::Stdout => stdout.clone(),
             Channel::Stderr => stderr.clone(),
         };
+        let last_words = Arc::clone(&self.last_words);
         let ending = self.ending.watch();
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let (sender, trouble) = (readers.sender.clone(), Arc::clone(&readers.trouble));
         let read = move || {
             let read = pipe::read_all(pipe, &ending, |bytes| {
+                last_words.put(bytes);
                 file.put(bytes);
                 if let Some(shown) = &shown {
                     shown.put(bytes);
@@ -188,6 +192,10 @@ impl ApplicationLog {
             .spawn(read)
             .map_err(|source| LogError::Read { source })?;
         Ok(())
+    }
+
+    pub(in crate::job) fn last_words(&self) -> &LastWords {
+        &self.last_words
     }
 
     /// Why the log is not written or not read for; `None` if it is, or this was told since it last
@@ -215,6 +223,7 @@ impl ApplicationLog {
             shown,
             ending,
             readers,
+            ..
         } = self;
         let Readers {
             sender,
