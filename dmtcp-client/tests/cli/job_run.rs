@@ -324,6 +324,39 @@ fn a_program_that_cannot_be_started_is_named() {
 }
 
 #[test]
+fn a_damaged_state_directory_is_no_programs_end_and_can_be_mended() {
+    let stage = Stage::new();
+    let stop = ["--stop-after-checkpoint", "--interval", "100ms"];
+    assert_eq!(to_its_end(on_dir(&stage, "run", &stop)).code, 85);
+    for (name, text, options, code, slug) in [
+        ("job.json", "{", &[][..], 170, "state-damaged"),
+        ("job.json", "{\"schema\": 9}", &[], 170, "state-schema"),
+        (
+            "outcome.json",
+            "",
+            &["--exit-code", "failed-before-ready=42"],
+            42,
+            "state-damaged",
+        ),
+    ] {
+        let path = stage.dir().join(name);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        let ran = to_its_end(on_dir(&stage, "run", options));
+        assert_eq!((ran.code, ran.slug()), (code, slug), "{ran:?}");
+        assert!(ran.err.contains("  hint: "), "{}", ran.err);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        fs::write(path, whole).unwrap();
+    }
+    // As the hint says.
+    fs::remove_file(stage.dir().join("job.json")).unwrap();
+    stage.tell("goal", stage.count() + 5);
+    let ran = to_its_end(on_dir(&stage, "run", &[]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(stage.said("restored ").len(), 1);
+}
+
+#[test]
 fn sites_have_codes_of_their_own() {
     let stage = Stage::new();
     let options = ["--exit-code", "checkpointed=99", "--interval", "100ms"];

@@ -210,7 +210,19 @@ impl From<JobError> for Failure {
             JobError::NoJob { .. } => Self::of("no-job", &error)
                 .code(USAGE)
                 .hint("`dmtcpctl list` has the state directories of all jobs"),
-            JobError::State(state) => Self::of(state_slug(state), &error),
+            JobError::State(state) => {
+                let failure = Self::of(state_slug(state), &error);
+                match state {
+                    StateError::Damaged { .. } => failure.hint(
+                        "move that file away and give the whole command line once more: \
+                         it goes on from its newest set",
+                    ),
+                    StateError::Schema { .. } => {
+                        failure.hint("a later release runs this job: use that one")
+                    }
+                    _ => failure,
+                }
+            }
             JobError::Thread { .. } => Self::of("environment", &error),
             _ => Self::of("job", &error),
         }

@@ -6,7 +6,7 @@ use crate::output;
 use crate::text::printable;
 use dmtcp_client::attempt::Program;
 use dmtcp_client::job::pace::{AutoInterval, IntervalPolicy, PlannedEnd};
-use dmtcp_client::job::{Begin, ExitCodes, Job, Registry, directory_name};
+use dmtcp_client::job::{Begin, ExitCodes, Job, OutcomeKind, Registry, directory_name};
 use dmtcp_client::process::Stream;
 use dmtcp_client::server::ReportFiles;
 use dmtcp_client::set::RetentionPolicy;
@@ -70,7 +70,7 @@ fn directory(arguments: &JobArguments, argv: &[OsString]) -> PathBuf {
 fn tools(arguments: &JobArguments) -> Result<Tools, Failure> {
     Tools::find(arguments.dmtcp_bin.as_deref()).map_err(|error| {
         Failure::from(Problem::new("no-dmtcp", &error))
-            .code(NOT_STARTED)
+            .code(not_started(arguments))
             .hint("--dmtcp-bin says where DMTCP's programs are; only a program that is written with this \
                  library as a worker needs none, with --native")
     })
@@ -145,6 +145,11 @@ fn end(arguments: &JobArguments) -> Result<Option<PlannedEnd>, Failure> {
     }
 }
 
+/// The exit code where nothing came to an outcome, though the command line is right.
+pub(super) fn not_started(arguments: &JobArguments) -> u8 {
+    exit_codes(arguments).of(OutcomeKind::FailedBeforeReady, None)
+}
+
 fn exit_codes(arguments: &JobArguments) -> ExitCodes {
     let mut codes = ExitCodes::default();
     for (outcome, code) in &arguments.exit_code {
@@ -160,6 +165,4 @@ fn exit_codes(arguments: &JobArguments) -> ExitCodes {
 }
 
 const USAGE: u8 = 2;
-/// As the outcome of a job that could not be started.
-const NOT_STARTED: u8 = 170;
 const ASK_SLURM: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ mod telling;
 
 use crate::failure::Failure;
 pub(crate) use arguments::{RestartArguments, RunArguments, StartArguments};
-use dmtcp_client::job::{Begin, Job};
+use dmtcp_client::job::{Begin, Job, JobError, RunningJob};
 use dmtcp_client::server::Server;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ pub(crate) fn restart(arguments: &RestartArguments) -> Result<ExitCode, Failure>
 fn to_its_end(job: Job, arguments: &arguments::JobArguments) -> Result<ExitCode, Failure> {
     let failed = |error: &dyn std::error::Error| {
         Failure::new("environment", dmtcp_client::with_causes(error))
+            .code(job::not_started(arguments))
     };
     // Before anything is started that they should stop.
     let signals =
@@ -47,7 +48,13 @@ fn to_its_end(job: Job, arguments: &arguments::JobArguments) -> Result<ExitCode,
     let heard = move |signal| telling::last_checkpoint(signal, grace, talk);
     let stopping = signals.stop_job(control, heard);
     stopping.map_err(|error| failed(&error))?;
-    let outcome = job.start(&server)?.wait()?;
+    let outcome = job.start(&server).and_then(RunningJob::wait);
+    let outcome = outcome.map_err(|error| match &error {
+        JobError::State(_) | JobError::Thread { .. } => {
+            Failure::from(error).code(job::not_started(arguments))
+        }
+        _ => error.into(),
+    })?;
     // What it has told is on the terminal before its end.
     telling::end(told, &outcome, arguments.talk());
     Ok(ExitCode::from(outcome.code))
