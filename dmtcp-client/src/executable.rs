@@ -4,6 +4,8 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs::File,
+    io::Read as _,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
@@ -22,6 +24,15 @@ pub(crate) enum NotExecutable {
         "the program {} cannot be started: {} may not be executed", program.to_string_lossy(), path.display()
     )]
     NotAllowed { program: OsString, path: PathBuf },
+    #[error(
+        "the program {} cannot be started: {} names the interpreter {interpreter:?}, which is not \
+         there or may not be executed", program.to_string_lossy(), path.display()
+    )]
+    NoInterpreter {
+        program: OsString,
+        path: PathBuf,
+        interpreter: OsString,
+    },
     #[error("no directory of PATH has a program {} that may be executed", .0.to_string_lossy())]
     NotInPath(OsString),
 }
@@ -36,6 +47,12 @@ impl NotExecutable {
             Self::NoFile { .. } => "name the program's own file",
             Self::NotAllowed { .. } => {
                 "`chmod +x` it, or name its interpreter first, as in `python3 train.py`"
+            }
+            Self::NoInterpreter { interpreter, .. } if interpreter.as_bytes().ends_with(b"\r") => {
+                "its lines end as in Windows: `sed -i 's/\\r$//'` mends it"
+            }
+            Self::NoInterpreter { .. } => {
+                "mend its first line, or name the interpreter first, as in `python3 train.py`"
             }
             Self::NotInPath(_) => "one in the current directory is named with `./`",
         }
@@ -57,12 +74,15 @@ pub(crate) fn find(
         let dirs = path.into_iter().flat_map(env::split_paths);
         let mut paths = dirs.map(|dir| at(dir.join(program)));
         let found = paths.find(|path| is_executable(path));
-        return found.ok_or_else(|| NotExecutable::NotInPath(program.to_owned()));
+        let found = found.ok_or_else(|| NotExecutable::NotInPath(program.to_owned()))?;
+        return with_interpreter(program, found, directory);
     }
-    let (program, path) = (program.to_owned(), at(program.into()));
+    let path = at(program.into());
     if is_executable(&path) {
-        Ok(path)
-    } else if path.is_file() {
+        return with_interpreter(program, path, directory);
+    }
+    let program = program.to_owned();
+    if path.is_file() {
         Err(NotExecutable::NotAllowed { program, path })
     } else if path.exists() {
         Err(NotExecutable::NoFile { program, path })
@@ -70,6 +90,43 @@ pub(crate) fn find(
         Err(NotExecutable::Missing { program, path })
     }
 }
+
+/// The file, unless it is a script whose interpreter cannot be started.
+fn with_interpreter(
+    program: &OsStr,
+    path: PathBuf,
+    directory: Option<&Path>,
+) -> Result<PathBuf, NotExecutable> {
+    let mut begin = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(LINE).read_to_end(&mut begin));
+    // One that cannot be read may still be executed.
+    let named = read.ok().and_then(|_| interpreter(&begin));
+    let Some(interpreter) = named.map(OsStr::to_owned) else {
+        return Ok(path);
+    };
+    // The kernel takes a relative one from the directory in which the script starts.
+    let file = directory.map_or_else(PathBuf::new, PathBuf::from);
+    if is_executable(&file.join(&interpreter)) {
+        return Ok(path);
+    }
+    Err(NotExecutable::NoInterpreter {
+        program: program.to_owned(),
+        path,
+        interpreter,
+    })
+}
+
+/// What the first line of a script names, as the kernel reads it; `None`: it is no script.
+pub(crate) fn interpreter(content: &[u8]) -> Option<&OsStr> {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let line = content.split(is_end).next()?.strip_prefix(b"#!")?;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let mut words = line.split(is_blank).filter(|word| !word.is_empty());
+    words.next().map(OsStr::from_bytes)
+}
+
+/// So much of a script the kernel looks at.
+const LINE: u64 = 256;
 
 /// Whether it is a file that this process may execute.
 pub(crate) fn is_executable(path: &Path) -> bool {
@@ -114,5 +171,40 @@ mod tests {
             "{missing}"
         );
         assert!(missing.contains(dir.path().to_str().unwrap()), "{missing}");
+    }
+
+    #[test]
+    fn a_script_without_its_interpreter_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("script");
+        let with_line = |line: &[u8]| {
+            fs::write(&path, [line, b"\nexit 3\n"].concat()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            find(path.as_os_str(), None, Some(dir.path()))
+        };
+        // What the kernel takes for no script is not judged.
+        for line in [&b"#! /bin/sh -e"[..], b"#!/bin/sh", b"#!", b"\x7fELF", b""] {
+            assert_eq!(with_line(line), Ok(path.clone()), "{line:?}");
+        }
+        for (line, named, advice) in [
+            (
+                &b"#!/nowhere/python3 -u"[..],
+                "/nowhere/python3",
+                "first line",
+            ),
+            (b"#!relative/sh", "relative/sh", "first line"),
+            (b"#!/bin/sh\r", "/bin/sh\\r", "Windows"),
+        ] {
+            let error = with_line(line).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("{named:?}").replace("\\\\", "\\")),
+                "{text}"
+            );
+            assert!(error.hint().contains(advice), "{}", error.hint());
+        }
+        fs::create_dir(dir.path().join("relative")).unwrap();
+        std::os::unix::fs::symlink("/bin/sh", dir.path().join("relative/sh")).unwrap();
+        assert_eq!(with_line(b"#!relative/sh"), Ok(path.clone()));
     }
 }

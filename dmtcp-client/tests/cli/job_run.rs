@@ -293,6 +293,9 @@ fn a_program_that_cannot_be_started_is_named() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     fs::write(stage.work().join("train.py"), "#!/bin/sh\n").unwrap();
+    let script = stage.work().join("script");
+    fs::write(&script, "#!/nowhere/sh\n").unwrap();
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
     let bin = bin.to_str().unwrap();
     let work = fs::canonicalize(stage.work()).unwrap();
     let nope = work.join("nope");
@@ -300,6 +303,11 @@ fn a_program_that_cannot_be_started_is_named() {
     for (program, words, hint) in [
         ("./nope", nope.as_str(), "relative name"),
         ("./train.py", "train.py may not be executed", "chmod +x"),
+        (
+            "./script",
+            "\"/nowhere/sh\", which is not there",
+            "first line",
+        ),
         ("no-such-program", "no directory of PATH", "`./`"),
     ] {
         let dir = stage.dir();

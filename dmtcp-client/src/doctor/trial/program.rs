@@ -2,10 +2,10 @@
 //! which only the dynamic linker reads, and not for a program with other rights than its user's.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::{self, File},
     io::Read as _,
-    os::unix::{ffi::OsStringExt as _, fs::PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -56,14 +56,8 @@ impl ProgramFile {
 }
 
 fn kind(content: &[u8]) -> FileKind {
-    if let Some(line) = content.strip_prefix(b"#!") {
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let mut words = line
-            .split(|byte| byte.is_ascii_whitespace())
-            .filter(|word| !word.is_empty());
-        return words.next().map_or(FileKind::Unknown, |word| {
-            FileKind::Script(OsString::from_vec(word.to_vec()).into())
-        });
+    if let Some(interpreter) = executable::interpreter(content) {
+        return FileKind::Script(interpreter.into());
     }
     match Elf::of(content).and_then(|elf| elf.has_interpreter()) {
         Some(true) => FileKind::Dynamic,
@@ -205,7 +199,7 @@ pub(super) mod tests {
         let at = 64 + 56 + 32;
         content[at..at + 8].copy_from_slice(&len.to_le_bytes());
         fs::write(&path, content).unwrap();
-        let list = OsString::from(dir.path());
+        let list = dir.path().as_os_str().to_owned();
         assert_eq!(ProgramFile::find(OsStr::new("p"), Some(&list)).ok(), None);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
         let found = ProgramFile::find(OsStr::new("p"), Some(&list)).unwrap();
