@@ -36,12 +36,16 @@ impl Coordinator {
     }
 
     pub(crate) fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Self {
+        let mut command = command(["coordinator", "-p", "0", "--port-file", "port"]);
+        command.args(options).current_dir(dir.path());
+        Self::started(dir, command.stdin(Stdio::piped()))
+    }
+
+    /// By a command that has it write its port into `dir`.
+    pub(crate) fn started(dir: tempfile::TempDir, command: &mut Command) -> Self {
         let child = {
             let _alone = nobody_starts();
-            command(["coordinator", "-p", "0", "--port-file", "port"])
-                .args(options)
-                .current_dir(dir.path())
-                .stdin(Stdio::piped())
+            command
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
@@ -406,34 +410,22 @@ fn a_store_that_cannot_be_written_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let gone = dir.path().join("gone");
     fs::create_dir(&gone).unwrap();
-    let child = {
-        let _alone = nobody_starts();
-        let port_file = dir.path().join("port");
-        command([
-            "coordinator",
-            "-p",
-            "0",
-            "-q",
-            "--write-kv-data",
-            "--port-file",
-        ])
+    let port_file = dir.path().join("port");
+    let mut coordinator = command([
+        "coordinator",
+        "-p",
+        "0",
+        "-q",
+        "--write-kv-data",
+        "--port-file",
+    ]);
+    coordinator
         .arg(&port_file)
         .env("DMTCP_LOG_FILE", dir.path().join("log"))
         .current_dir(&gone)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-    };
-    let port_file = dir.path().join("port");
-    let port = soon("the port file", || fs::read_to_string(&port_file).ok());
+        .stdin(Stdio::piped());
+    let mut coordinator = Coordinator::started(dir, &mut coordinator);
     fs::remove_dir(&gone).unwrap();
-    let mut coordinator = Coordinator {
-        dir,
-        child,
-        port: port.parse().unwrap(),
-    };
     assert_eq!(coordinator.ask(&["-q"]).code, 0);
     assert_eq!(coordinator.end().code(), Some(1));
     let log = fs::read_to_string(coordinator.dir.path().join("log")).unwrap();

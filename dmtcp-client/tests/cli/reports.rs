@@ -3,7 +3,6 @@
 use crate::drop_in::Coordinator;
 use crate::real::soon;
 use crate::run::{command, run};
-use crate::state::nobody_starts;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -61,12 +60,12 @@ fn a_coordinator_writes_down_where_the_time_of_its_rounds_went() {
 #[test]
 fn a_file_that_cannot_be_written_is_told_and_harms_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut coordinator = started(
-        dir,
-        command(["coordinator", "-p", "0", "--port-file", "port"])
-            .args(["--trace", "/dev/null/trace", "--metrics", "nowhere/m.prom"])
-            .env("DMTCP_LOG_FILE", "log"),
-    );
+    let mut command = command(["coordinator", "-p", "0", "--port-file", "port"]);
+    command
+        .args(["--trace", "/dev/null/trace", "--metrics", "nowhere/m.prom"])
+        .env("DMTCP_LOG_FILE", "log")
+        .current_dir(dir.path());
+    let mut coordinator = Coordinator::started(dir, &mut command);
     let _worker = coordinator.worker();
     coordinator.wait_running(1);
     assert_eq!(coordinator.json(&["-bc"], 0)["num_peers"], 1);
@@ -96,13 +95,14 @@ fn what_is_no_trace_is_refused() {
 #[test]
 fn it_raises_its_limit_of_open_files() {
     let dir = tempfile::tempdir().unwrap();
-    let coordinator = started(
-        dir,
-        Command::new("sh")
-            .args(["-c", "ulimit -Sn 64; exec \"$@\"", "sh"])
-            .arg(env!("CARGO_BIN_EXE_dmtcpctl"))
-            .args(["coordinator", "-q", "-p", "0", "--port-file", "port"]),
-    );
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -Sn 64; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_dmtcpctl"))
+        .args(["coordinator", "-q", "-p", "0", "--port-file", "port"])
+        .current_dir(dir.path())
+        .stdin(Stdio::null());
+    let coordinator = Coordinator::started(dir, &mut command);
     let limits = fs::read_to_string(format!("/proc/{}/limits", coordinator.child.id())).unwrap();
     let line = limits
         .lines()
@@ -110,25 +110,4 @@ fn it_raises_its_limit_of_open_files() {
         .unwrap();
     let [soft, hard] = [0, 1].map(|nth| line.split_whitespace().nth(nth).unwrap());
     assert!(soft != "64" && soft == hard, "{line}");
-}
-
-/// In that directory, where its port file is.
-fn started(dir: tempfile::TempDir, command: &mut Command) -> Coordinator {
-    let child = {
-        let _alone = nobody_starts();
-        command
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
-    let port_file = dir.path().join("port");
-    let port = soon("the port file", || fs::read_to_string(&port_file).ok());
-    Coordinator {
-        port: port.parse().unwrap(),
-        dir,
-        child,
-    }
 }

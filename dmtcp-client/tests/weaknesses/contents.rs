@@ -7,44 +7,31 @@ use dmtcp_proto::{
 };
 
 use crate::frames::{SOMEBODY, changed, frame, harmless, hello, one, raw, with};
-use crate::hostile::{Expect, From, Then, check, goes, waits};
+use crate::hostile::{Expect, From, Then, check, cut_off, goes, waits};
 use crate::peer::{Peer, go_through_all, resume_all};
 use crate::{Scene, for_each_dialect};
 
 #[test]
 fn w12_a_program_without_a_name_ends_its_connection() {
     let unnamed = |dialect| one(dialect, Kind::ProcessAfterExec, b"");
-    check(&[waits("no name", From::Worker, unnamed, Expect::CutOff)]);
+    check(&[cut_off("no name", From::Worker, unnamed)]);
 }
 
 #[test]
 fn w13_files_and_directories_without_names_end_their_connection() {
-    use Expect::CutOff;
     check(&[
-        waits(
-            "no file",
-            From::Worker,
-            |dialect| one(dialect, Kind::CheckpointFile, b""),
-            CutOff,
-        ),
-        waits(
-            "no directory",
-            From::Worker,
-            |dialect| one(dialect, Kind::SetCheckpointDir, b""),
-            CutOff,
-        ),
-        waits(
-            "a shell nobody knows",
-            From::Worker,
-            |dialect| one(dialect, Kind::CheckpointFile, b"/d/f\0zsh\0host\0"),
-            CutOff,
-        ),
-        waits(
-            "no image was asked for",
-            From::Worker,
-            |dialect| one(dialect, Kind::CheckpointFile, b"/d/f\0\0host\0"),
-            CutOff,
-        ),
+        cut_off("no file", From::Worker, |dialect| {
+            one(dialect, Kind::CheckpointFile, b"")
+        }),
+        cut_off("no directory", From::Worker, |dialect| {
+            one(dialect, Kind::SetCheckpointDir, b"")
+        }),
+        cut_off("a shell nobody knows", From::Worker, |dialect| {
+            one(dialect, Kind::CheckpointFile, b"/d/f\0zsh\0host\0")
+        }),
+        cut_off("no image was asked for", From::Worker, |dialect| {
+            one(dialect, Kind::CheckpointFile, b"/d/f\0\0host\0")
+        }),
         goes(
             "asks and goes",
             From::Worker,
@@ -81,33 +68,20 @@ fn w13_an_image_counts_whatever_shell_it_names() {
 
 #[test]
 fn w14_texts_without_an_end_end_their_connection() {
-    use Expect::CutOff;
     const TEXT: &[u8] = &[b'A'; 32];
     check(&[
-        waits(
-            "hello",
-            From::Stranger,
-            |dialect| one(dialect, Kind::NewWorker, TEXT),
-            CutOff,
-        ),
-        waits(
-            "file",
-            From::Worker,
-            |dialect| one(dialect, Kind::CheckpointFile, TEXT),
-            CutOff,
-        ),
-        waits(
-            "program",
-            From::Worker,
-            |dialect| one(dialect, Kind::ProcessAfterExec, TEXT),
-            CutOff,
-        ),
-        waits(
-            "directory",
-            From::Worker,
-            |dialect| one(dialect, Kind::SetCheckpointDir, TEXT),
-            CutOff,
-        ),
+        cut_off("hello", From::Stranger, |dialect| {
+            one(dialect, Kind::NewWorker, TEXT)
+        }),
+        cut_off("file", From::Worker, |dialect| {
+            one(dialect, Kind::CheckpointFile, TEXT)
+        }),
+        cut_off("program", From::Worker, |dialect| {
+            one(dialect, Kind::ProcessAfterExec, TEXT)
+        }),
+        cut_off("directory", From::Worker, |dialect| {
+            one(dialect, Kind::SetCheckpointDir, TEXT)
+        }),
         goes(
             "barrier",
             From::Worker,
@@ -210,7 +184,7 @@ fn w22_who_is_not_taken_in_is_told_or_cut_off() {
     const RUNNING: WorkerState = WorkerState::Running;
     const RESTARTING: WorkerState = WorkerState::Restarting;
     check(&[
-        waits("state", From::Stranger, in_a_state, Expect::CutOff),
+        cut_off("state", From::Stranger, in_a_state),
         waits(
             "virtual pid",
             From::Stranger,

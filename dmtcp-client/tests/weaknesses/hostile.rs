@@ -57,6 +57,11 @@ pub(crate) struct Case {
     pub(crate) expect: Expect,
 }
 
+/// It waits until it is cut off.
+pub(crate) fn cut_off(name: &'static str, from: From, says: fn(Dialect) -> Vec<Vec<u8>>) -> Case {
+    waits(name, from, says, Expect::CutOff)
+}
+
 /// It waits for what becomes of it.
 pub(crate) fn waits(
     name: &'static str,
