@@ -10,9 +10,10 @@ use std::{
 };
 
 use super::{
-    ExitCodes, JobControl, JobError, Outcome, Registry, RunningJob, life,
+    ExitCodes, JobControl, JobError, Outcome, Registry, RunningJob,
     pace::{AutoInterval, Backoff, IntervalPolicy, PlannedEnd},
     program::Template,
+    run,
 };
 use crate::{
     Tools,
@@ -51,8 +52,7 @@ pub enum Begin {
 /// let program = Launch::new(&tools, "./simulate").arg("input");
 /// let job = Job::new("state", program).tools(tools).grace(Duration::from_secs(60));
 /// let outcome = job.start(&server)?.wait()?;
-/// std::process::exit(outcome.code.into());
-/// # #[allow(unreachable_code)]
+/// println!("{} ends this process with {}", outcome.text, outcome.code);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -298,7 +298,7 @@ impl Job {
     ///
     /// [`JobError`]; nothing was done then.
     pub fn run(self, server: &Server) -> Result<Outcome, JobError> {
-        life::live(&self, server)
+        run::live(&self, server)
     }
 }
 
