@@ -21,6 +21,7 @@ mod contact;
 mod control;
 mod error;
 mod event;
+mod exit_codes;
 mod last;
 mod life;
 mod logs;
@@ -30,9 +31,11 @@ mod output;
 pub mod pace;
 mod program;
 mod progress;
+mod reason;
 mod record;
 mod registry;
 mod reports;
+mod run;
 mod running;
 mod settings;
 mod state_file;
@@ -44,13 +47,15 @@ pub use contact::{Contact, ContactError, Standing, wait_for_outcome};
 pub use control::JobControl;
 pub use error::{JobError, RequestError};
 pub use event::{JobEvent, JobEvents};
+pub use exit_codes::ExitCodes;
 pub use logs::{
     ApplicationLog, Channel, CoordinatorLog, ExecutionLog, Following, LogError, LogKind, LogTail,
     Written,
 };
 pub use naming::directory_name;
-pub use outcome::{ExitCodes, Outcome, OutcomeKind, Reason};
+pub use outcome::{Outcome, OutcomeKind};
 pub use progress::{Progress, ProgressWatch};
+pub use reason::Reason;
 pub use record::{CoordinatorRecord, JobRecord, Owner, ProgramKind, ProgramRecord, SetRecord};
 pub use registry::{RegisteredJob, Registry, RegistryError, Seen};
 pub use running::RunningJob;

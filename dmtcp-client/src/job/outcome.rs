@@ -10,7 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::state_file::{self, StateError};
+use super::{
+    ExitCodes, Reason,
+    state_file::{self, StateError},
+};
 use crate::{durable, process::Exit};
 
 /// What came of a run, in the kinds that a scheduler tells apart.
@@ -53,179 +56,6 @@ impl OutcomeKind {
     #[must_use]
     pub fn is_to_be_run_again(self) -> bool {
         matches!(self, Self::Checkpointed | Self::TryAgain)
-    }
-}
-
-/// Why it came to that, more closely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Reason {
-    /// The program returned a code.
-    Exit,
-    /// It had done so in an earlier run; nothing was started.
-    FinishedBefore,
-    /// A signal ended the program.
-    Signal,
-    /// The embedding program asked to stop ([`JobControl`](super::JobControl)).
-    Requested,
-    /// This process got a signal that means that.
-    SignalReceived,
-    /// The end of the time that is allowed on this machine came near.
-    Deadline,
-    /// A notice that this machine goes away was seen.
-    Notice,
-    /// [`Job::stop_after_checkpoint`](super::Job::stop_after_checkpoint).
-    StopAfterCheckpoint,
-    /// Somebody asked the coordinator over the wire, with `dmtcp_command` or `dmtcpctl`.
-    Command,
-    /// Another attempt at this job runs.
-    Held,
-    /// No set could be completed in the grace that was allowed; the program was killed.
-    NotCheckpointed,
-    /// The embedding program, or a second signal, asked to kill it at once.
-    Killed,
-    /// It was asked to stop before the program ran.
-    Interrupted,
-    /// Nothing was started, since too little time is left.
-    TooLate,
-    /// The programs of DMTCP, or the program itself, could not be started.
-    NotStarted,
-    /// It ended before it ran under its coordinator.
-    EndedBeforeReady,
-    /// DMTCP itself failed.
-    DmtcpFailed,
-    /// Every try to restart failed.
-    NoRestart,
-    /// There are sets, and none can be restarted here.
-    NoUsableSet,
-    /// A restart was asked for, and there is no set.
-    NoSet,
-    /// It was restarted again and again without a newer set.
-    NoProgress,
-    /// The program was not running in time.
-    NotReady,
-    /// [`Job::time_limit`](super::Job::time_limit).
-    TimeLimit,
-    /// The environment: a file, a directory, the embedded coordinator.
-    Environment,
-}
-
-impl Reason {
-    /// Its name, as in `outcome.json`; does not change between releases.
-    #[must_use]
-    pub fn slug(self) -> &'static str {
-        match self {
-            Self::Exit => "exit",
-            Self::FinishedBefore => "finished-before",
-            Self::Signal => "signal",
-            Self::Requested => "requested",
-            Self::SignalReceived => "signal-received",
-            Self::Deadline => "deadline",
-            Self::Notice => "notice",
-            Self::StopAfterCheckpoint => "stop-after-checkpoint",
-            Self::Command => "command",
-            Self::Held => "held",
-            Self::NotCheckpointed => "not-checkpointed",
-            Self::Killed => "killed",
-            Self::Interrupted => "interrupted",
-            Self::TooLate => "too-late",
-            Self::NotStarted => "not-started",
-            Self::EndedBeforeReady => "ended-before-ready",
-            Self::DmtcpFailed => "dmtcp-failed",
-            Self::NoRestart => "no-restart",
-            Self::NoUsableSet => "no-usable-set",
-            Self::NoSet => "no-set",
-            Self::NoProgress => "no-progress",
-            Self::NotReady => "not-ready",
-            Self::TimeLimit => "time-limit",
-            Self::Environment => "environment",
-        }
-    }
-}
-
-/// The exit codes of a runner for what is not the program's own end.
-///
-/// Sites differ: Grid Engine runs a job again for 99, HTCondor for what `checkpoint_exit_code` says,
-/// Slurm for what `RequeueExit` lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use]
-pub struct ExitCodes {
-    checkpointed: u8,
-    try_again: u8,
-    failed_before_ready: u8,
-    failed_to_restore: u8,
-    timed_out: u8,
-}
-
-impl Default for ExitCodes {
-    fn default() -> Self {
-        Self {
-            checkpointed: 85,
-            try_again: 75,
-            failed_before_ready: 170,
-            failed_to_restore: 171,
-            timed_out: 124,
-        }
-    }
-}
-
-impl ExitCodes {
-    /// The same with this one for [`OutcomeKind::Checkpointed`]. Default: 85.
-    pub fn checkpointed(self, code: u8) -> Self {
-        Self {
-            checkpointed: code,
-            ..self
-        }
-    }
-
-    /// The same with this one for [`OutcomeKind::TryAgain`]. Default: 75.
-    pub fn try_again(self, code: u8) -> Self {
-        Self {
-            try_again: code,
-            ..self
-        }
-    }
-
-    /// The same with this one for [`OutcomeKind::FailedBeforeReady`]. Default: 170.
-    pub fn failed_before_ready(self, code: u8) -> Self {
-        Self {
-            failed_before_ready: code,
-            ..self
-        }
-    }
-
-    /// The same with this one for [`OutcomeKind::FailedToRestore`]. Default: 171.
-    pub fn failed_to_restore(self, code: u8) -> Self {
-        Self {
-            failed_to_restore: code,
-            ..self
-        }
-    }
-
-    /// The same with this one for [`OutcomeKind::TimedOut`]. Default: 124.
-    pub fn timed_out(self, code: u8) -> Self {
-        Self {
-            timed_out: code,
-            ..self
-        }
-    }
-
-    /// The code of an outcome of this kind; `exit` is the program's own end, if it had one.
-    #[must_use]
-    pub fn of(self, kind: OutcomeKind, exit: Option<Exit>) -> u8 {
-        match kind {
-            OutcomeKind::Finished | OutcomeKind::KilledBySignal => {
-                let code = exit.map_or(0, Exit::shell_code);
-                // The system has no others; real-time signals end at 64.
-                u8::try_from(code).unwrap_or(u8::MAX)
-            }
-            OutcomeKind::Checkpointed => self.checkpointed,
-            OutcomeKind::TryAgain => self.try_again,
-            OutcomeKind::FailedBeforeReady => self.failed_before_ready,
-            OutcomeKind::FailedToRestore => self.failed_to_restore,
-            OutcomeKind::TimedOut => self.timed_out,
-        }
     }
 }
 
@@ -402,32 +232,6 @@ mod tests {
     ];
 
     #[test]
-    fn codes_are_those_that_schedulers_know() {
-        let codes = ExitCodes::default();
-        let of = |kind, exit| codes.of(kind, exit);
-        assert_eq!(of(OutcomeKind::Finished, Some(Exit::Code(7))), 7);
-        assert_eq!(of(OutcomeKind::KilledBySignal, Some(Exit::Signal(15))), 143);
-        let others: Vec<u8> = KINDS[2..].iter().map(|kind| of(*kind, None)).collect();
-        assert_eq!(others, [85, 75, 170, 171, 124]);
-    }
-
-    #[test]
-    fn sites_choose_their_own_and_not_the_programs() {
-        let codes = ExitCodes::default()
-            .checkpointed(99)
-            .try_again(98)
-            .failed_before_ready(100)
-            .failed_to_restore(101)
-            .timed_out(102);
-        let others: Vec<u8> = KINDS[2..]
-            .iter()
-            .map(|kind| codes.of(*kind, None))
-            .collect();
-        assert_eq!(others, [99, 98, 100, 101, 102]);
-        assert_eq!(codes.of(OutcomeKind::Finished, Some(Exit::Code(85))), 85);
-    }
-
-    #[test]
     fn what_is_written_is_read_and_named_as_documented() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Outcome::read(dir.path()).unwrap(), None);
@@ -454,34 +258,6 @@ mod tests {
     fn slugs_are_what_json_has() {
         for kind in KINDS {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.slug());
-        }
-        for reason in [
-            Reason::Exit,
-            Reason::FinishedBefore,
-            Reason::Signal,
-            Reason::Requested,
-            Reason::SignalReceived,
-            Reason::Deadline,
-            Reason::Notice,
-            Reason::StopAfterCheckpoint,
-            Reason::Command,
-            Reason::Held,
-            Reason::NotCheckpointed,
-            Reason::Killed,
-            Reason::Interrupted,
-            Reason::TooLate,
-            Reason::NotStarted,
-            Reason::EndedBeforeReady,
-            Reason::DmtcpFailed,
-            Reason::NoRestart,
-            Reason::NoUsableSet,
-            Reason::NoSet,
-            Reason::NoProgress,
-            Reason::NotReady,
-            Reason::TimeLimit,
-            Reason::Environment,
-        ] {
-            assert_eq!(serde_json::to_value(reason).unwrap(), reason.slug());
         }
     }
 
