@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fmt,
+    fmt, io,
     path::PathBuf,
     process::Stdio,
     sync::atomic::Ordering,
@@ -91,7 +91,14 @@ impl Attempts<'_> {
         let mut refused = Vec::new();
         let mut before = u64::MAX;
         loop {
-            let newest = self.store.newest_verified_within(self.newer_than, before)?;
+            let go_on = || match self.is_interrupted() {
+                true => Err(io::ErrorKind::Interrupted.into()),
+                false => Ok(()),
+            };
+            let newest = self
+                .store
+                .newest_verified_within(self.newer_than, before, &go_on)?;
+            self.check_interrupt()?;
             refused.extend(newest.refused);
             let Some(set) = newest.set else { break };
             before = set.sequence();

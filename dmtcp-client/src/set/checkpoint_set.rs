@@ -5,7 +5,7 @@ use super::error::{SealError, SetError};
 use super::hold::SetHold;
 use super::manifest::{ImageKind, Manifest};
 use super::names::Entry;
-use super::sums::{self, Expected};
+use super::sums::{self, Expected, GoOn};
 use crate::durable;
 use crate::image::saved_files;
 use std::fs;
@@ -97,6 +97,11 @@ impl CheckpointSet {
     ///
     /// [`SetError`] names the file that is missing, cut or changed.
     pub fn verify(&self) -> Result<(), SetError> {
+        self.verify_while(&|| Ok(()))
+    }
+
+    /// The same as long as it is wanted.
+    pub(super) fn verify_while(&self, go_on: &GoOn<'_>) -> Result<(), SetError> {
         self.verify_sizes()?;
         let files = self.manifest.files();
         let expected = files.map(|(file, size, crc32)| Expected {
@@ -104,7 +109,7 @@ impl CheckpointSet {
             size,
             crc32,
         });
-        sums::check(&expected.collect::<Vec<_>>())
+        sums::check(&expected.collect::<Vec<_>>(), go_on)
     }
 
     /// Keeps retention, here and in other processes, from removing the set while the result

@@ -8,6 +8,7 @@ use super::lock::Lock;
 use super::names::Entry;
 use super::request::SealRequest;
 use super::seal;
+use super::sums::GoOn;
 use crate::durable;
 use std::collections::BTreeSet;
 use std::fs;
@@ -183,14 +184,16 @@ impl SetStore {
     ///
     /// [`SetError::Io`] if the directory cannot be read.
     pub fn newest_verified_before(&self, sequence: u64) -> Result<Newest, SetError> {
-        self.newest_verified_within(0, sequence)
+        self.newest_verified_within(0, sequence, &|| Ok(()))
     }
 
-    /// The same of those above `after`.
+    /// The same of those above `after`, as long as it is wanted: those that were not read to their end
+    /// are among the refused.
     pub(crate) fn newest_verified_within(
         &self,
         after: u64,
         before: u64,
+        go_on: &GoOn<'_>,
     ) -> Result<Newest, SetError> {
         let mut refused = Vec::new();
         for entry in newest_first(&self.sets)? {
@@ -198,7 +201,7 @@ impl SetStore {
                 continue;
             }
             let set = CheckpointSet::open(&entry.path(&self.sets));
-            match set.and_then(|set| set.verify().map(|()| set)) {
+            match set.and_then(|set| set.verify_while(go_on).map(|()| set)) {
                 Ok(set) => {
                     lock(&self.known_good).insert(set.sequence());
                     return Ok(Newest {

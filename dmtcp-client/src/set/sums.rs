@@ -9,8 +9,12 @@ use crate::{checksum, durable};
 use crc32fast::Hasher;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+/// Whether it is still wanted; the error ends it.
+pub(crate) type GoOn<'a> = dyn Fn() -> io::Result<()> + Sync + 'a;
 
 /// A file and what its manifest says of it.
 #[derive(Debug)]
@@ -21,8 +25,8 @@ pub(super) struct Expected {
 }
 
 /// Reads all files, whose sizes are right, and compares their checksums; the error is of the
-/// first that differs.
-pub(super) fn check(files: &[Expected]) -> Result<(), SetError> {
+/// first that differs. `go_on` is asked between blocks.
+pub(super) fn check(files: &[Expected], go_on: &GoOn<'_>) -> Result<(), SetError> {
     let parts: Vec<Part<'_>> = files
         .iter()
         .enumerate()
@@ -33,7 +37,7 @@ pub(super) fn check(files: &[Expected]) -> Result<(), SetError> {
         .collect();
     let sums = Mutex::new(BTreeMap::new());
     checksum::for_each_parallel(&parts, checksum::processors(), |part| {
-        let sum = part.sum()?;
+        let sum = part.sum(go_on)?;
         let mut sums = sums.lock().unwrap_or_else(|e| e.into_inner());
         sums.insert((part.index, part.at), sum);
         Ok::<(), SetError>(())
@@ -65,9 +69,9 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn sum(&self) -> Result<Hasher, SetError> {
+    fn sum(&self, go_on: &GoOn<'_>) -> Result<Hasher, SetError> {
         let file = File::open(self.path).map_err(durable::failed("open", self.path))?;
-        let sum = checksum::of_part(&file, self.at, &|| Ok(()));
+        let sum = checksum::of_part(&file, self.at, go_on);
         Ok(sum.map_err(durable::failed("read", self.path))?.1)
     }
 }
@@ -76,7 +80,9 @@ impl Part<'_> {
 mod tests {
     use super::*;
     use crate::checksum::PART;
+    use std::io::ErrorKind;
     use std::os::unix::fs::FileExt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn parts_join_into_the_sum_of_the_file() {
@@ -95,20 +101,44 @@ mod tests {
                 Expected { path, size, crc32 }
             })
             .collect();
-        check(&files).unwrap();
+        check(&files, &|| Ok(())).unwrap();
         for changed in &files[1..] {
             let file = File::options().write(true).read(true).open(&changed.path);
             let file = file.unwrap();
             let mut last = [0];
             file.read_exact_at(&mut last, changed.size - 1).unwrap();
             file.write_all_at(&[last[0] ^ 4], changed.size - 1).unwrap();
-            let error = check(&files).unwrap_err();
+            let error = check(&files, &|| Ok(())).unwrap_err();
             assert!(
                 matches!(&error, SetError::Checksum { path, .. } if *path == changed.path),
                 "{error}"
             );
             file.write_all_at(&last, changed.size - 1).unwrap();
         }
-        check(&files).unwrap();
+        check(&files, &|| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_is_not_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let size = 8 * PART;
+        File::create(&path).unwrap().set_len(size).unwrap();
+        let expected = Expected {
+            path,
+            size,
+            crc32: 0,
+        };
+        let asked = AtomicUsize::new(0);
+        let go_on = || match asked.fetch_add(1, Ordering::Relaxed) {
+            0..10 => Ok(()),
+            _ => Err(ErrorKind::Interrupted.into()),
+        };
+        let error = check(&[expected], &go_on).unwrap_err();
+        let is_interrupted = matches!(&error, SetError::Io { source, .. }
+            if source.kind() == ErrorKind::Interrupted);
+        assert!(is_interrupted, "{error}");
+        // Each thread is told once.
+        assert!(asked.into_inner() <= 10 + checksum::processors());
     }
 }
