@@ -464,6 +464,29 @@ fn a_second_round_replaces_the_image_and_bytes_come_back_as_they_were() {
 }
 
 #[test]
+fn a_state_in_parts_is_one_behind_the_other_and_restarts_by_the_command_that_was_given() {
+    in_every_dialect(|door, dir| {
+        let options = door
+            .options(dir.path())
+            .restart_with("/env/bin/python3", ["-u".into(), "train.py".into()]);
+        let program = thread::spawn(move || {
+            let mut worker = Worker::join(options).unwrap();
+            let parts: [&[u8]; 4] = [b"head", b"", &[7; 100_000], b"tail"];
+            while worker.safe_point_parts(&parts).unwrap() == SafePoint::Nothing {
+                thread::yield_now();
+            }
+        });
+        let path = door.admit().round(1);
+        program.join().unwrap();
+        let (header, payload) = image::read(Path::new(&path)).unwrap();
+        assert_eq!(payload, [b"head", &[7; 100_000][..], b"tail"].concat());
+        assert_eq!(header.program, Path::new("/env/bin/python3"));
+        assert_eq!(header.args, ["-u", "train.py"]);
+        assert!(path.contains("ckpt_python3_"), "{path}");
+    });
+}
+
+#[test]
 fn a_killed_program_goes_on_from_its_image() {
     in_every_dialect(|door, dir| {
         let mut first = Counter::launch(&door.options(dir.path()));

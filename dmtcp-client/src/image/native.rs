@@ -99,8 +99,22 @@ impl NativeHeader {
 ///
 /// [`ImageError::Io`]; [`ImageError::TooLarge`] for a header of more than 1 MiB.
 pub fn write(path: &Path, header: &NativeHeader, payload: &[u8]) -> Result<(), ImageError> {
+    write_parts(path, header, &[payload])
+}
+
+/// The same with a payload in several places of memory, which are written one behind the other
+/// without being copied together first.
+///
+/// # Errors
+///
+/// As [`write`](write()).
+pub fn write_parts(
+    path: &Path,
+    header: &NativeHeader,
+    payload: &[&[u8]],
+) -> Result<(), ImageError> {
     let header = NativeHeader {
-        payload_len: payload.len() as u64,
+        payload_len: payload.iter().map(|part| part.len() as u64).sum(),
         ..header.clone()
     };
     let json = serde_json::to_vec(&header).map_err(|error| ImageError::Io {
@@ -114,7 +128,8 @@ pub fn write(path: &Path, header: &NativeHeader, payload: &[u8]) -> Result<(), I
     let json_len = u32::try_from(json.len()).map_err(|_| too_large_header(path, u64::MAX))?;
     durable::write_aside(path, |file| {
         let mut crc = Hasher::new();
-        for part in [MAGIC, &json_len.to_le_bytes(), &json, payload] {
+        let start: [&[u8]; 3] = [MAGIC, &json_len.to_le_bytes(), &json];
+        for part in start.iter().chain(payload) {
             crc.update(part);
             file.write_all(part)?;
         }

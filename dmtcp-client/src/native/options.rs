@@ -46,6 +46,7 @@ pub struct Options {
     pub(super) checkpoint_barriers: Vec<Name>,
     pub(super) restart_barriers: Vec<Name>,
     pub(super) any_user: bool,
+    pub(super) restart_with: Option<(PathBuf, Vec<OsString>)>,
 }
 
 impl Options {
@@ -65,6 +66,7 @@ impl Options {
             checkpoint_barriers: names(WorkerConfig::STOCK_CHECKPOINT_BARRIERS),
             restart_barriers: names(WorkerConfig::STOCK_RESTART_BARRIERS),
             any_user: false,
+            restart_with: None,
         }
     }
 
@@ -189,6 +191,22 @@ impl Options {
     pub fn coordinator_of_any_user(self) -> Self {
         Self {
             any_user: true,
+            ..self
+        }
+    }
+
+    /// The same with images that are restarted by this command, in the directory that this process
+    /// was in when it joined. Default: this process's own executable and arguments, which for an
+    /// interpreter need not lead to the same environment again. A path without a slash is one in the
+    /// working directory. Of the program that joins: it does not pass through
+    /// [`to_env`](Self::to_env).
+    pub fn restart_with(
+        self,
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = OsString>,
+    ) -> Self {
+        Self {
+            restart_with: Some((program.into(), args.into_iter().collect())),
             ..self
         }
     }

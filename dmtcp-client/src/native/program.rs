@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, cannot};
+use crate::durable;
 use crate::identity;
 use crate::image::native::NativeHeader;
 
@@ -26,6 +27,16 @@ impl Program {
             path: env::current_exe().map_err(cannot("find this program's file"))?,
             args: env::args_os().skip(1).collect(),
             directory: env::current_dir().map_err(cannot("find the working directory"))?,
+        })
+    }
+
+    /// The same, started again by this command.
+    pub(super) fn started_by(self, program: &Path, args: &[OsString]) -> Result<Self, Error> {
+        Ok(Self {
+            path: std::path::absolute(program)
+                .map_err(durable::failed("make absolute", program))?,
+            args: args.to_vec(),
+            ..self
         })
     }
 

@@ -3,7 +3,6 @@
 use dmtcp_proto::{Entry, Finished, Stage, UniquePid, WorkerConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,7 +53,10 @@ impl Worker {
     /// [join limit](Options::join_limit), [`Error::Image`] for an image that cannot be restarted,
     /// [`Error::File`] for a checkpoint directory that cannot be made.
     pub fn join(options: Options) -> Result<Self, Error> {
-        let program = Program::current()?;
+        let program = match &options.restart_with {
+            Some((program, args)) => Program::current()?.started_by(program, args)?,
+            None => Program::current()?,
+        };
         let dir = checkpoint_dir(&options.checkpoint_dir)?;
         let restored = options.image.as_deref().map(native::read).transpose()?;
         let entry = match &restored {
@@ -151,7 +153,7 @@ impl Worker {
             return Ok(SafePoint::Nothing);
         }
         self.answer(state::MESSAGE_PACK, &|| {
-            state::encode(state).map(Cow::Owned)
+            state::encode(state).map(Encoded::Whole)
         })
     }
 
@@ -165,7 +167,22 @@ impl Worker {
         if !self.link.is_asked() {
             return Ok(SafePoint::Nothing);
         }
-        self.answer("", &|| Ok(Cow::Borrowed(state)))
+        self.safe_point_parts(&[state])
+    }
+
+    /// The same for a state that lies in several places of memory: the image holds them one behind
+    /// the other, and they are not copied together for that. Where one part ends is for the program
+    /// to know: [`restore_bytes`](Self::restore_bytes) gives all of it in one piece.
+    ///
+    /// # Errors
+    ///
+    /// As [`safe_point`](Self::safe_point).
+    #[inline]
+    pub fn safe_point_parts(&mut self, state: &[&[u8]]) -> Result<SafePoint, Error> {
+        if !self.link.is_asked() {
+            return Ok(SafePoint::Nothing);
+        }
+        self.answer("", &|| Ok(Encoded::Parts(state)))
     }
 
     /// Whether the next safe point has something to do: a checkpoint, or news of the end.
@@ -261,7 +278,7 @@ impl Worker {
         payload: &Payload<'_>,
     ) -> Result<SafePoint, Error> {
         let mut done = SafePoint::Nothing;
-        let mut encoded = Cow::Borrowed(&[][..]);
+        let mut encoded = Encoded::Parts(&[]);
         let mut stage = if self.link.core().is_running() {
             self.link.take(self.barrier_limit)?
         } else {
@@ -294,7 +311,7 @@ impl Worker {
                         .map(|()| Finished::ImageWritten)
                 }
                 Some(Stage::PublishImage) => self.publish().map(|()| {
-                    encoded = Cow::Borrowed(&[]);
+                    encoded = Encoded::Parts(&[]);
                     done = SafePoint::Checkpointed {
                         generation: self.link.core().computation().generation,
                         image: self.image_path.clone(),
@@ -329,12 +346,12 @@ impl Worker {
 
     /// The image stands beside its final name until all workers have written theirs; before 3.0.0,
     /// until it is whole.
-    fn write(&self, header: &NativeHeader, payload: &[u8]) -> Result<(), Error> {
-        Ok(native::write(
-            &durable::temp_name(&self.image_path),
-            header,
-            payload,
-        )?)
+    fn write(&self, header: &NativeHeader, payload: &Encoded<'_>) -> Result<(), Error> {
+        let path = durable::temp_name(&self.image_path);
+        Ok(match payload {
+            Encoded::Whole(bytes) => native::write(&path, header, bytes),
+            Encoded::Parts(parts) => native::write_parts(&path, header, parts),
+        }?)
     }
 
     fn publish(&self) -> Result<(), Error> {
@@ -353,8 +370,14 @@ impl Worker {
     }
 }
 
+/// A state as it is written.
+enum Encoded<'a> {
+    Whole(Vec<u8>),
+    Parts(&'a [&'a [u8]]),
+}
+
 /// Encodes the state; called once in each round.
-type Payload<'a> = dyn Fn() -> Result<Cow<'a, [u8]>, Error> + 'a;
+type Payload<'a> = dyn Fn() -> Result<Encoded<'a>, Error> + 'a;
 
 fn checkpoint_dir(dir: &Path) -> Result<PathBuf, Error> {
     durable::create_dirs(dir, 0o777)?;
