@@ -5,14 +5,15 @@ use std::cell::RefCell;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{Failure, ResultCode};
+use crate::codes::ResultCode;
+use crate::failure::Failure;
 
 thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
 }
 
-/// The message of the last call on this thread that failed; empty if none has. It is replaced by
-/// the next one that fails.
+/// What went wrong in the last call on this thread that failed, with its causes; "" if none has.
+/// Lives until the next call on this thread fails, or the thread ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_last_error_message() -> *const c_char {
     contain(c"".as_ptr(), || {
@@ -27,7 +28,7 @@ pub extern "C" fn dmtcp_last_error_message() -> *const c_char {
 pub(crate) fn call(work: impl FnOnce() -> Result<(), Failure>) -> ResultCode {
     // Objects that are shared hold nothing but what one step replaces as a whole.
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => ResultCode::OK,
+        Ok(Ok(())) => ResultCode::DMTCP_OK,
         Ok(Err(failure)) => record(failure),
         Err(payload) => record(panicked(payload)),
     }
@@ -64,7 +65,7 @@ fn panicked(payload: Box<dyn Any + Send>) -> Failure {
     // Its destructor is foreign code that could panic again.
     std::mem::forget(payload);
     Failure {
-        code: ResultCode::INTERNAL,
+        code: ResultCode::DMTCP_ERR_INTERNAL,
         message,
     }
 }
@@ -89,11 +90,11 @@ mod tests {
     fn no_panic_gets_through() {
         assert_eq!(
             call(|| panic!("number {}", 7)).value(),
-            ResultCode::INTERNAL.value()
+            ResultCode::DMTCP_ERR_INTERNAL.value()
         );
         assert!(last().ends_with("number 7"), "{}", last());
         let code = call(|| std::panic::panic_any(PanicsAgain));
-        assert_eq!(code.value(), ResultCode::INTERNAL.value());
+        assert_eq!(code.value(), ResultCode::DMTCP_ERR_INTERNAL.value());
         assert_eq!(contain(5, || panic!("static")), 5);
         assert!(last().ends_with("static"), "{}", last());
     }
@@ -101,12 +102,12 @@ mod tests {
     #[test]
     fn success_leaves_the_message_and_threads_have_their_own() {
         let failure = || Failure {
-            code: ResultCode::ARGUMENT,
+            code: ResultCode::DMTCP_ERR_ARGUMENT,
             message: "a\0b".to_owned(),
         };
         assert_eq!(
             call(|| Err(failure())).value(),
-            ResultCode::ARGUMENT.value()
+            ResultCode::DMTCP_ERR_ARGUMENT.value()
         );
         assert_eq!(call(|| Ok(())).value(), 0);
         assert_eq!(last(), "a?b");

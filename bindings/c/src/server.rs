@@ -1,41 +1,67 @@
-//! `dmtcp_server` and `dmtcp_computation`: the embedded coordinator.
-//!
-//! Small on purpose: what a computation is asked for goes through a `dmtcp_coordinator` on its
-//! port. Sets are not sealed: there is no way yet to give a sealer from C.
+//! `dmtcp_server`: the embedded coordinator.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use dmtcp_client::server::{Computation as Hosted, ComputationConfig, Server as Host};
+use dmtcp_client::server::{ComputationConfig, Server as Host};
+use dmtcp_client::set::SetStore;
+use dmtcp_proto::Interval;
 
+use crate::arguments::{port_in_range, unless_zero};
 use crate::boundary::{call, contain};
-use crate::coordinator::{limit, port_in_range};
-use crate::error::ResultCode;
-use crate::ffi::{GrowingOut, In, Out, Owned};
-use crate::status::Status;
+use crate::codes::ResultCode;
+use crate::computation::Computation;
+use crate::failure::Failure;
+use crate::ffi::{GrowingIn, In, Out, Owned, Text, filled_in};
+use crate::sealing::StoreSealer;
 
-/// A coordinator in this process.
-pub struct Server(Host);
+/// A coordinator in this process: one thread, any number of computations. It does not survive fork:
+/// a child must not use what its parent started.
+pub struct Server(Arc<Host>);
 
-/// A computation of a server.
-pub struct Computation(Hosted);
+/// What is decided of a computation when it is opened. Zeros are the defaults.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[non_exhaustive]
+pub struct ComputationOptions {
+    /// sizeof(dmtcp_computation_options).
+    pub size: usize,
+    /// The state directory in which its checkpoints become sets. The directory of the sets is owned
+    /// until the computation is closed. NULL: none, and a checkpoint is complete once every worker
+    /// has reported its image.
+    pub sets: Text,
+    /// How long sealing a set may take. 0: ten minutes.
+    pub seal_limit_ms: u64,
+    /// Where to listen on 127.0.0.1. 0: a free port.
+    pub port: u32,
+    /// Seconds between periodic checkpoints. 0: only when asked.
+    pub interval_s: u32,
+}
+
+filled_in!(ComputationOptions: sets seal_limit_ms port interval_s, oldest = interval_s);
 
 /// Starts the thread of a server; it listens nowhere yet.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_server_start(server: Out<*mut Server>) -> ResultCode {
     call(|| {
         let place = server.place("server")?;
-        place.put_object(Server(Host::start()?));
+        place.put_object(Server(Arc::new(Host::start()?)));
         Ok(())
     })
 }
 
-/// Ends all computations of a server, and with them their workers.
+/// Ends all computations of a server, AND WITH THEM THEIR WORKERS, which exit without a checkpoint
+/// when they lose their coordinator. Jobs that run on it keep it until they have ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_server_free(server: Owned<Server>) {
     contain((), || drop(server.take()));
 }
 
-/// One more computation, listening on this port of 127.0.0.1; 0: a free one.
+/// One more computation without workers, listening on this port of 127.0.0.1 when this returns; port
+/// 0: a free one. Start workers with dmtcp_launch_spawn(), or dmtcp_launch --join-coordinator
+/// --coord-port PORT. Images stay where the workers write them. Whoever reaches the port as this user
+/// or root can kill, checkpoint and join.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_server_open(
     server: In<Server>,
@@ -47,52 +73,42 @@ pub extern "C" fn dmtcp_server_open(
         let place = computation.place("computation")?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port_in_range(port)?));
         let hosted = host.open(ComputationConfig::default().addr(addr))?;
-        place.put_object(Computation(hosted));
+        place.put_object(Computation::from(hosted));
         Ok(())
     })
 }
 
-/// The port on which it listens.
+/// The same with these options; NULL: all defaults. With `sets`, checkpoints become complete,
+/// verified and durable sets, whoever asks for them.
 #[unsafe(no_mangle)]
-pub extern "C" fn dmtcp_computation_port(
-    computation: In<Computation>,
-    port: Out<u32>,
+pub extern "C" fn dmtcp_server_open_with(
+    server: In<Server>,
+    options: GrowingIn<ComputationOptions>,
+    computation: Out<*mut Computation>,
 ) -> ResultCode {
     call(|| {
-        let hosted = &computation.get("computation")?.0;
-        port.place("port")?.put(u32::from(hosted.port()));
+        let host = &server.get("server")?.0;
+        let options = options.or_default("options")?;
+        let place = computation.place("computation")?;
+        let port = port_in_range(options.port)?;
+        let seconds = i32::try_from(options.interval_s)
+            .map_err(|_| Failure::argument(format!("interval_s is {}", options.interval_s)))?;
+        let mut config = ComputationConfig::default()
+            .addr(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .interval(Interval::from_wire(seconds));
+        if let Some(dir) = options.sets.optional_path("options->sets")? {
+            let limit = unless_zero(options.seal_limit_ms).unwrap_or(SEAL_LIMIT);
+            config = config.sealer(StoreSealer::new(SetStore::open(dir)?, limit));
+        }
+        place.put_object(Computation::from(host.open(config)?));
         Ok(())
     })
 }
 
-/// Peers, running or not, interval; without a connection.
-#[unsafe(no_mangle)]
-pub extern "C" fn dmtcp_computation_status(
-    computation: In<Computation>,
-    status: GrowingOut<Status>,
-) -> ResultCode {
-    call(|| {
-        let hosted = &computation.get("computation")?.0;
-        let place = status.place("status")?;
-        place.put(hosted.status()?.into());
-        Ok(())
-    })
+impl Server {
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        &self.0
+    }
 }
 
-/// Ends a computation and with it its workers, and waits until nothing of it is left.
-#[unsafe(no_mangle)]
-pub extern "C" fn dmtcp_computation_close(
-    computation: In<Computation>,
-    limit_ms: u64,
-) -> ResultCode {
-    call(|| {
-        let hosted = &computation.get("computation")?.0;
-        Ok(hosted.close(limit(limit_ms)?)?)
-    })
-}
-
-/// Frees the handle; the computation lives on.
-#[unsafe(no_mangle)]
-pub extern "C" fn dmtcp_computation_free(computation: Owned<Computation>) {
-    contain((), || drop(computation.take()));
-}
+const SEAL_LIMIT: Duration = Duration::from_secs(600);

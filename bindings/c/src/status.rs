@@ -4,20 +4,24 @@ use dmtcp_proto::Status as Found;
 
 use crate::ffi::growing;
 
-growing! {
-    /// State of a computation.
-    pub struct Status, oldest = reserved {
-        /// Connected workers.
-        pub peers: u32,
-        /// 1 if there are workers and all of them run, else 0.
-        pub running: i32,
-        /// Seconds between periodic checkpoints; 0: only when asked; -1: the coordinator does
-        /// not say.
-        pub interval_s: i32,
-        /// 0.
-        pub reserved: u32,
-    }
+/// State of a computation.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[non_exhaustive]
+pub struct Status {
+    /// In: sizeof(dmtcp_status).
+    pub size: usize,
+    /// Connected workers.
+    pub peers: u32,
+    /// 1: there are workers and all of them run; else 0.
+    pub running: i32,
+    /// Seconds between periodic checkpoints; 0: only when asked; -1: not told.
+    pub interval_s: i32,
+    /// 0.
+    pub reserved: u32,
 }
+
+growing!(Status, oldest = reserved);
 
 impl From<Found> for Status {
     fn from(found: Found) -> Self {

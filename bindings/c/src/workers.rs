@@ -6,10 +6,11 @@ use std::ptr;
 use dmtcp_proto::{WorkerInfo, WorkerState};
 
 use crate::boundary::{c_string, call, contain};
-use crate::error::{Failure, ResultCode};
+use crate::codes::ResultCode;
+use crate::failure::Failure;
 use crate::ffi::{GrowingOut, In, Owned, growing};
 
-/// A list of workers.
+/// A list of workers, as it was when it was asked for.
 pub struct Workers(Vec<Entry>);
 
 /// A worker with its texts as C reads them.
@@ -25,61 +26,73 @@ struct Entry {
     real_pid: i32,
 }
 
-growing! {
-    /// One worker. The texts belong to the list and live as long as it.
-    pub struct Worker, oldest = reserved {
-        /// Position in the coordinator's list; never used twice by one coordinator.
-        pub number: u64,
-        /// Identity.
-        pub id: *const c_char,
-        /// Host name as the worker gave it.
-        pub host: *const c_char,
-        /// Program name as the worker gave it.
-        pub program: *const c_char,
-        /// The last barrier it reached in this checkpoint or restart; NULL: none.
-        pub barrier: *const c_char,
-        /// What it is doing, in DMTCP's word.
-        pub state_name: *const c_char,
-        /// What it is doing: one of [`STATES`].
-        pub state: i32,
-        /// Pid that the program itself sees.
-        pub virtual_pid: i32,
-        /// Pid on its host; -1: unknown.
-        pub real_pid: i32,
-        /// 0.
-        pub reserved: u32,
-    }
+/// What a worker says it is doing.
+#[expect(non_camel_case_types, reason = "the names are those of the header")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum WorkerStateName {
+    /// Before its program runs.
+    DMTCP_WORKER_UNKNOWN = 0,
+    /// The program runs.
+    DMTCP_WORKER_RUNNING = 1,
+    /// Told to checkpoint; its threads still run.
+    DMTCP_WORKER_PRESUSPEND = 2,
+    /// Its threads are stopped.
+    DMTCP_WORKER_SUSPENDED = 3,
+    /// Preparing or writing its image.
+    DMTCP_WORKER_CHECKPOINTING = 4,
+    /// Its image is written.
+    DMTCP_WORKER_CHECKPOINTED = 5,
+    /// Being restored from an image.
+    DMTCP_WORKER_RESTARTING = 6,
+    /// A number without a word: see state_name.
+    DMTCP_WORKER_OTHER = 99,
 }
 
-/// States with their names in C.
-pub const STATES: &[(&str, i32, Option<WorkerState>)] = &[
-    ("DMTCP_WORKER_UNKNOWN", 0, Some(WorkerState::Unknown)),
-    ("DMTCP_WORKER_RUNNING", 1, Some(WorkerState::Running)),
-    ("DMTCP_WORKER_PRESUSPEND", 2, Some(WorkerState::PreSuspend)),
-    ("DMTCP_WORKER_SUSPENDED", 3, Some(WorkerState::Suspended)),
-    (
-        "DMTCP_WORKER_CHECKPOINTING",
-        4,
-        Some(WorkerState::Checkpointing),
-    ),
-    (
-        "DMTCP_WORKER_CHECKPOINTED",
-        5,
-        Some(WorkerState::Checkpointed),
-    ),
-    ("DMTCP_WORKER_RESTARTING", 6, Some(WorkerState::Restarting)),
-    ("DMTCP_WORKER_OTHER", OTHER, None),
-];
+/// A [`WorkerStateName`] as a number.
+///
+/// cbindgen:no-export
+pub type WorkerStateNumber = i32;
 
-const OTHER: i32 = 99;
+/// One worker. The texts belong to the list and live as long as it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[non_exhaustive]
+pub struct Worker {
+    /// In: sizeof(dmtcp_worker).
+    pub size: usize,
+    /// In the coordinator's list; never used twice by one coordinator.
+    pub number: u64,
+    /// Identity: <host hex>-<pid>-<time hex>.
+    pub id: *const c_char,
+    /// Host name as the worker gave it.
+    pub host: *const c_char,
+    /// Program name as the worker gave it.
+    pub program: *const c_char,
+    /// Last barrier in this checkpoint or restart; NULL: none.
+    pub barrier: *const c_char,
+    /// What it is doing, in DMTCP's word, such as "RUNNING".
+    pub state_name: *const c_char,
+    /// The same as a number.
+    pub state: WorkerStateNumber,
+    /// Pid that the program itself sees.
+    pub virtual_pid: i32,
+    /// Pid on its host; -1: unknown.
+    pub real_pid: i32,
+    /// 0.
+    pub reserved: u32,
+}
 
-/// How many workers there are; 0 if the list is NULL.
+growing!(Worker, oldest = reserved);
+
+/// How many there are; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_workers_count(workers: In<Workers>) -> usize {
     contain(0, || workers.get("workers").map_or(0, |list| list.0.len()))
 }
 
-/// The worker at `index`, from 0.
+/// The worker at an index from 0; its texts belong to the list.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_workers_get(
     workers: In<Workers>,
@@ -114,9 +127,6 @@ impl From<Vec<WorkerInfo>> for Workers {
 
 impl Entry {
     fn new(found: &WorkerInfo) -> Self {
-        let known = STATES
-            .iter()
-            .find(|(_, _, state)| *state == Some(found.state));
         Self {
             number: found.number,
             id: c_string(&found.id.to_string()),
@@ -124,7 +134,7 @@ impl Entry {
             program: c_string(&found.program),
             barrier: found.barrier.as_deref().map(c_string),
             state_name: c_string(&found.state.to_string()),
-            state: known.map_or(OTHER, |(_, number, _)| *number),
+            state: state_of(found.state) as i32,
             virtual_pid: found.virtual_pid,
             real_pid: found.real_pid,
         }
@@ -144,6 +154,20 @@ impl Entry {
             real_pid: self.real_pid,
             reserved: 0,
         }
+    }
+}
+
+fn state_of(state: WorkerState) -> WorkerStateName {
+    use WorkerStateName as S;
+    match state {
+        WorkerState::Unknown => S::DMTCP_WORKER_UNKNOWN,
+        WorkerState::Running => S::DMTCP_WORKER_RUNNING,
+        WorkerState::PreSuspend => S::DMTCP_WORKER_PRESUSPEND,
+        WorkerState::Suspended => S::DMTCP_WORKER_SUSPENDED,
+        WorkerState::Checkpointing => S::DMTCP_WORKER_CHECKPOINTING,
+        WorkerState::Checkpointed => S::DMTCP_WORKER_CHECKPOINTED,
+        WorkerState::Restarting => S::DMTCP_WORKER_RESTARTING,
+        _ => S::DMTCP_WORKER_OTHER,
     }
 }
 
@@ -167,7 +191,7 @@ mod tests {
         assert_eq!(worker.barrier.as_deref(), Some(c"DMT:CHECKPOINT"));
         assert_eq!(worker.state, 3);
         let worker = entry("42", "");
-        assert_eq!(worker.state, OTHER);
+        assert_eq!(worker.state, WorkerStateName::DMTCP_WORKER_OTHER as i32);
         assert_eq!(worker.state_name.as_c_str(), c"42");
         assert!(worker.to_c().barrier.is_null());
     }
