@@ -12,7 +12,9 @@ pub struct Bytes(Vec<u8>);
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_bytes_data(bytes: In<Bytes>) -> *const u8 {
     contain(ptr::null(), || {
-        bytes.optional().map_or(ptr::null(), |bytes| bytes.0.as_ptr())
+        bytes
+            .optional()
+            .map_or(ptr::null(), |bytes| bytes.0.as_ptr())
     })
 }
 

@@ -246,9 +246,7 @@ fn describe_core(event: &Core) -> Event {
             peers: *workers,
             ..Event::of(K::DMTCP_EVENT_CHECKPOINT_STARTED)
         },
-        Core::BarrierReleased { peers, .. } => {
-            of_peers(K::DMTCP_EVENT_BARRIER_RELEASED, *peers)
-        }
+        Core::BarrierReleased { peers, .. } => of_peers(K::DMTCP_EVENT_BARRIER_RELEASED, *peers),
         Core::ImagesReported { round } => Event {
             round: *round,
             ..Event::of(K::DMTCP_EVENT_IMAGES_REPORTED)

@@ -3,12 +3,12 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use dmtcp_client::Launch;
 use dmtcp_client::attempt::Program;
 use dmtcp_client::job::pace::{IntervalPolicy, PlannedEnd};
 use dmtcp_client::job::{Begin as When, Job};
 use dmtcp_client::process::Stream;
 use dmtcp_client::set::RetentionPolicy;
-use dmtcp_client::Launch;
 
 use crate::arguments::unless_zero;
 use crate::failure::Failure;

@@ -32,7 +32,9 @@ growing!(KeyValue, oldest = value);
 /// How many entries there are; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_key_values_count(key_values: In<KeyValues>) -> usize {
-    contain(0, || key_values.optional().map_or(0, |values| values.0.len()))
+    contain(0, || {
+        key_values.optional().map_or(0, |values| values.0.len())
+    })
 }
 
 /// The entry at an index from 0, in the order of database and key.

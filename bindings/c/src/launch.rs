@@ -91,7 +91,10 @@ impl Launch {
         if let Some(dir) = self.directory.optional_path("launch->directory")? {
             command = command.current_dir(dir);
         }
-        if let Some(dir) = self.checkpoint_dir.optional_path("launch->checkpoint_dir")? {
+        if let Some(dir) = self
+            .checkpoint_dir
+            .optional_path("launch->checkpoint_dir")?
+        {
             command = command.checkpoint_dir(dir);
         }
         if let Some(dir) = self.tmpdir.optional_path("launch->tmpdir")? {
@@ -111,10 +114,11 @@ pub(crate) fn variables(env: &TextList) -> Result<Vec<(&OsStr, &OsStr)>, Failure
     let variables = env.get().unwrap_or_default().into_iter().map(|variable| {
         let bytes = variable.as_bytes();
         let at = bytes.iter().position(|&byte| byte == b'=');
-        let split = at.filter(|&at| at > 0).and_then(|at| bytes.split_at_checked(at));
-        let (name, value) = split.ok_or_else(|| {
-            Failure::argument(format!("{variable:?} in env is not NAME=VALUE"))
-        })?;
+        let split = at
+            .filter(|&at| at > 0)
+            .and_then(|at| bytes.split_at_checked(at));
+        let (name, value) = split
+            .ok_or_else(|| Failure::argument(format!("{variable:?} in env is not NAME=VALUE")))?;
         let value = value.strip_prefix(b"=").unwrap_or_default();
         Ok((OsStr::from_bytes(name), OsStr::from_bytes(value)))
     });

@@ -1,9 +1,9 @@
 //! The C binding: what `include/dmtcp_rs.h` declares, and nothing that Rust programs should call.
 //!
-//! Each function takes its pointers through the types of [`ffi`], the only file with `unsafe`
+//! Each function takes its pointers through the types of [`ffi`], the only place with `unsafe`
 //! code, and runs inside [`boundary`], so that no panic reaches C. The verbs and their guarantees
-//! are those of `dmtcp-client`; a new function goes into the file of its type and into the
-//! header, and `tests/header.rs` holds the two against each other.
+//! are those of `dmtcp-client`; a new function goes into the file of its type, with the comment
+//! that C programmers read, and `tests/header` makes the header of it.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod arguments;
@@ -37,18 +37,5 @@ pub mod set_store;
 pub mod status;
 pub mod text;
 pub mod tools;
+pub mod version;
 pub mod workers;
-
-use std::ffi::{CStr, c_char};
-
-/// The release of this library, such as "0.1.0". Lives for ever.
-#[unsafe(no_mangle)]
-pub extern "C" fn dmtcp_version() -> *const c_char {
-    VERSION.as_ptr()
-}
-
-const VERSION: &CStr =
-    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => panic!("a version has no NUL"),
-    };

@@ -26,7 +26,11 @@ impl Regions {
 
     /// What is in all of them now.
     pub(crate) fn save(&self) -> Vec<u8> {
-        let bytes: usize = self.0.iter().map(|(name, region)| 12 + name.len() + region.len()).sum();
+        let bytes: usize = self
+            .0
+            .iter()
+            .map(|(name, region)| 12 + name.len() + region.len())
+            .sum();
         let mut saved = Vec::with_capacity(MAGIC.len() + bytes);
         saved.extend_from_slice(MAGIC);
         for (name, region) in &self.0 {
@@ -44,12 +48,14 @@ impl Regions {
     pub(crate) fn load(&self, saved: &[u8]) -> Result<(), Failure> {
         let found = parse(saved)?;
         for name in found.keys().filter(|name| !self.0.contains_key(**name)) {
-            return Err(state(format!("the image has {name:?}, which is not registered")));
+            return Err(state(format!(
+                "the image has {name:?}, which is not registered"
+            )));
         }
         for (name, region) in &self.0 {
-            let bytes = found.get(name.as_str()).ok_or_else(|| {
-                state(format!("{name:?} is registered and not in the image"))
-            })?;
+            let bytes = found
+                .get(name.as_str())
+                .ok_or_else(|| state(format!("{name:?} is registered and not in the image")))?;
             if bytes.len() != region.len() {
                 let (now, then) = (region.len(), bytes.len());
                 return Err(state(format!(
@@ -130,8 +136,14 @@ mod tests {
     fn another_registration_changes_nothing_and_is_told() {
         let saved = regions(&mut memory(b"abc", b"12")).save();
         for (mut other, why) in [
-            (memory(b"wxyz", b"..").to_vec(), "\"grid\" is registered with 4 bytes, and has 3"),
-            (memory(b"xyz", b"..")[..2].to_vec(), "\"nothing\", which is not registered"),
+            (
+                memory(b"wxyz", b"..").to_vec(),
+                "\"grid\" is registered with 4 bytes, and has 3",
+            ),
+            (
+                memory(b"xyz", b"..")[..2].to_vec(),
+                "\"nothing\", which is not registered",
+            ),
             (
                 [memory(b"xyz", b"..").as_slice(), &[("more", vec![1])]].concat(),
                 "\"more\" is registered and not in the image",

@@ -159,7 +159,9 @@ pub extern "C" fn dmtcp_native_worker_safe_point_bytes(
         let worker = worker.get("worker")?;
         let place = checkpointed.place("checkpointed")?;
         let saved = data.bytes(length, "data")?;
-        place.put(was_checkpointed(&worker.lock().worker()?.safe_point_bytes(saved)?));
+        place.put(was_checkpointed(
+            &worker.lock().worker()?.safe_point_bytes(saved)?,
+        ));
         Ok(())
     })
 }

@@ -126,7 +126,10 @@ impl Outcome {
             name: self.name.as_ptr(),
             reason: self.reason.as_ptr(),
             text: self.text.as_ptr(),
-            hint: self.hint.as_ref().map_or(std::ptr::null(), |hint| hint.as_ptr()),
+            hint: self
+                .hint
+                .as_ref()
+                .map_or(std::ptr::null(), |hint| hint.as_ptr()),
             kind: kind_of(outcome.kind) as i32,
             code: i32::from(outcome.code),
             exit_code: exit.map_or(-1, |exit| exit.code),

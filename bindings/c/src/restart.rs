@@ -70,7 +70,10 @@ impl Restart {
             .stdin(stream(&self.input, "restart->input", Stream::Null)?)
             .stdout(stream(&self.output, "restart->output", Stream::Inherit)?)
             .stderr(stream(&self.errors, "restart->errors", Stream::Inherit)?);
-        if let Some(dir) = self.checkpoint_dir.optional_path("restart->checkpoint_dir")? {
+        if let Some(dir) = self
+            .checkpoint_dir
+            .optional_path("restart->checkpoint_dir")?
+        {
             command = command.checkpoint_dir(dir);
         }
         if let Some(dir) = self.tmpdir.optional_path("restart->tmpdir")? {

@@ -187,7 +187,10 @@ impl Set {
             round: manifest.round,
             parent: manifest.parent.unwrap_or(0),
             dir: self.dir.as_ptr(),
-            dmtcp: self.dmtcp.as_ref().map_or(std::ptr::null(), |dmtcp| dmtcp.as_ptr()),
+            dmtcp: self
+                .dmtcp
+                .as_ref()
+                .map_or(std::ptr::null(), |dmtcp| dmtcp.as_ptr()),
             images: u32::try_from(self.images.len()).unwrap_or(u32::MAX),
             generation: manifest.computation.generation,
         }
@@ -199,7 +202,9 @@ impl Set {
             .zip(self.set.manifest().images.get(index))
             .ok_or_else(|| {
                 let count = self.images.len();
-                Failure::argument(format!("there is no index {index} in a set of {count} images"))
+                Failure::argument(format!(
+                    "there is no index {index} in a set of {count} images"
+                ))
             })?;
         let kind = match found.kind {
             Kind::Dmtcp => ImageKind::DMTCP_IMAGE_DMTCP,

@@ -168,7 +168,9 @@ macro_rules! growing {
                 const fn is_usize<T>(_: fn(&T) -> &usize) {}
                 is_usize(|this: &Self| &this.size);
                 assert!(std::mem::offset_of!($name, size) == 0);
-                end(std::mem::offset_of!($name, $last), |this: &Self| &this.$last)
+                end(std::mem::offset_of!($name, $last), |this: &Self| {
+                    &this.$last
+                })
             };
         }
     };
@@ -253,7 +255,11 @@ mod tests {
     #[test]
     fn sizes_that_no_release_has_are_refused() {
         for size in [0, 1, 8, 15, LONGEST + 1, usize::MAX] {
-            assert_eq!(filled(size).err(), Some(ResultCode::DMTCP_ERR_STRUCT_SIZE), "{size}");
+            assert_eq!(
+                filled(size).err(),
+                Some(ResultCode::DMTCP_ERR_STRUCT_SIZE),
+                "{size}"
+            );
         }
     }
 

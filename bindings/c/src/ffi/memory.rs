@@ -80,7 +80,10 @@ impl Region {
         assert_eq!(bytes.len(), self.len, "the caller has compared them");
         // SAFETY: the caller's memory has as many bytes and may be written, as the header says; it
         // does not overlap with ours.
-        unsafe { self.start.copy_from_nonoverlapping(bytes.as_ptr(), self.len) };
+        unsafe {
+            self.start
+                .copy_from_nonoverlapping(bytes.as_ptr(), self.len)
+        };
     }
 }
 
@@ -93,7 +96,9 @@ mod tests {
     #[test]
     fn a_region_is_read_and_filled() {
         let mut memory = *b"abcd";
-        let region = Memory(memory.as_mut_ptr().cast()).region(4, "data").unwrap();
+        let region = Memory(memory.as_mut_ptr().cast())
+            .region(4, "data")
+            .unwrap();
         let mut copy = b"x".to_vec();
         region.append_to(&mut copy);
         assert_eq!(copy, b"xabcd");
