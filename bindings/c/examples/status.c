@@ -1,4 +1,4 @@
-/* What a coordinator is doing: status HOST PORT 3|5 (the dialect: 3 for DMTCP 3.0 to 4.2). */
+/* What a coordinator is doing: status HOST PORT */
 #include <dmtcp_rs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,13 +28,14 @@ static int show(dmtcp_coordinator *coordinator) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: %s HOST PORT 3|5\n", argv[0]);
+  if (argc != 3) {
+    fprintf(stderr, "usage: %s HOST PORT\n", argv[0]);
     return 2;
   }
+  /* Finds out which wire format it speaks: asked in a wrong one, many coordinators end. */
   dmtcp_coordinator *coordinator = NULL;
   uint32_t port = (uint32_t)strtoul(argv[2], NULL, 10);
-  dmtcp_result code = dmtcp_coordinator_new(argv[1], port, atoi(argv[3]), &coordinator);
+  dmtcp_result code = dmtcp_coordinator_detect(argv[1], port, 10000, &coordinator);
   if (code != DMTCP_OK) return failed(argv[1], code);
   int rc = show(coordinator);
   dmtcp_coordinator_free(coordinator);

@@ -1,4 +1,7 @@
 //! A C compiler and the library as cargo has just built it, if this machine has a compiler.
+//!
+//! `DMTCP_C_FLAGS` has more flags for it, such as `-fsanitize=address`; `DMTCP_C_RUN` the command
+//! under which programs run, such as `valgrind`.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -39,15 +42,24 @@ impl Compiler {
 
     /// Compiles this file of the crate, every warning an error.
     pub(crate) fn program(&self, source: &str, linked: Linked) -> PathBuf {
-        let stem = Path::new(source).file_stem().unwrap().to_str().unwrap();
+        self.program_in("-std=c11", &in_crate(source), linked)
+    }
+
+    /// The same of any file, in a standard.
+    pub(crate) fn program_in(&self, standard: &str, source: &Path, linked: Linked) -> PathBuf {
+        let stem = source.file_stem().unwrap().to_str().unwrap();
         let program = self.dir.path().join(format!("{stem}-{linked:?}"));
-        let mut cc = self.command("-std=c11");
-        cc.arg("-o").arg(&program).arg(in_crate(source));
+        let mut cc = self.command(standard);
+        cc.arg("-o").arg(&program).arg(source);
+        let more = env::var("DMTCP_C_FLAGS").unwrap_or_default();
+        cc.args(more.split_whitespace());
         match linked {
             Linked::Shared => {
                 let library = library("libdmtcp_rs.so");
-                let rpath = library.parent().unwrap().display();
-                cc.arg(&library).arg(format!("-Wl,-rpath,{rpath}"));
+                // Under the name that it has once it is installed.
+                let named = rpath_name(&library, self.dir.path());
+                cc.arg(&library)
+                    .arg(format!("-Wl,-rpath,{}", named.display()));
             }
             Linked::Static => {
                 cc.arg(library("libdmtcp_rs.a"))
@@ -67,6 +79,16 @@ impl Compiler {
         succeed(&mut cc);
     }
 
+    /// A place for more files.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its command, for a test that needs other arguments.
+    pub(crate) fn name(&self) -> &str {
+        &self.cc
+    }
+
     fn command(&self, standard: &str) -> Command {
         let mut cc = Command::new(&self.cc);
         cc.args([standard, "-g", "-Wall", "-Wextra", "-Werror", "-pedantic"])
@@ -74,6 +96,29 @@ impl Compiler {
             .arg(in_crate("include"));
         cc
     }
+}
+
+/// How a program is run.
+pub(crate) fn run(program: &Path) -> Command {
+    let under = env::var("DMTCP_C_RUN").unwrap_or_default();
+    let mut words = under.split_whitespace();
+    match words.next() {
+        Some(first) => {
+            let mut command = Command::new(first);
+            command.args(words).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
+}
+
+/// The directory where the library is found under the name that programs know it by.
+fn rpath_name(library: &Path, dir: &Path) -> PathBuf {
+    let linked = dir.join("libdmtcp_rs.so.0");
+    // Another program may have had it made.
+    let _ = std::os::unix::fs::symlink(library, &linked);
+    assert!(linked.exists(), "{}", linked.display());
+    dir.to_owned()
 }
 
 /// A file of this crate.
@@ -97,7 +142,7 @@ pub(crate) fn succeed(command: &mut Command) -> String {
 }
 
 /// Cargo builds the library beside the tests that use it.
-fn library(name: &str) -> PathBuf {
+pub(crate) fn library(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let found = test.ancestors().skip(1).take(2).map(|dir| dir.join(name));
     found

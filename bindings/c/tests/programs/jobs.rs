@@ -1,0 +1,82 @@
+//! Jobs, sets, events and native workers: C programs on both sides.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::LINKED;
+use crate::compiler::{Compiler, Linked, run, succeed};
+
+/// The example that is a native worker, as the program of jobs.
+pub(crate) fn worker(cc: &Compiler) -> PathBuf {
+    cc.program("examples/native_worker.c", Linked::Shared)
+}
+
+#[test]
+fn jobs_and_sets_from_c() {
+    let Some(cc) = Compiler::find() else { return };
+    let worker = worker(&cc);
+    for linked in LINKED {
+        let program = cc.program("tests/c/jobs.c", linked);
+        let dir = tempfile::tempdir().unwrap();
+        succeed(run(&program).arg(dir.path()).arg(&worker));
+        let log = dir.path().join("state/application.log");
+        let log = fs::read_to_string(log).unwrap();
+        assert!(
+            log.contains("begins\n") && log.contains("restored at "),
+            "{log}"
+        );
+        let log = dir.path().join("state-end/application.log");
+        assert!(fs::read_to_string(log).unwrap().contains("sum 45\n"));
+    }
+}
+
+#[test]
+fn an_embedded_coordinator_with_events_and_sets_from_c() {
+    let Some(cc) = Compiler::find() else { return };
+    let worker = worker(&cc);
+    for linked in LINKED {
+        let program = cc.program("tests/c/embedded.c", linked);
+        let dir = tempfile::tempdir().unwrap();
+        succeed(run(&program).arg(dir.path()).arg(&worker));
+    }
+}
+
+#[test]
+fn a_worker_that_hands_its_state_in_as_bytes() {
+    let Some(cc) = Compiler::find() else { return };
+    for linked in LINKED {
+        let worker = cc.program("tests/c/worker.c", linked);
+        let dir = tempfile::tempdir().unwrap();
+        succeed(run(&worker).arg("alone"));
+        let program = cc.program("tests/c/bytes.c", linked);
+        succeed(run(&program).arg(dir.path()).arg(&worker));
+        let log = dir.path().join("state/application.log");
+        let log = fs::read_to_string(log).unwrap();
+        assert!(log.ends_with("done after 3 lives\n"), "{log}");
+    }
+}
+
+#[test]
+fn owners_and_exceptions_in_cpp() {
+    let Some(cpp) = Compiler::find_as("CXX", "c++") else {
+        println!("SKIPPED: no C++ compiler");
+        return;
+    };
+    let Some(cc) = Compiler::find() else { return };
+    let worker = worker(&cc);
+    for linked in LINKED {
+        let source = crate::compiler::in_crate("tests/c/owners.cpp");
+        let program = cpp.program_in("-std=c++11", &source, linked);
+        let dir = tempfile::tempdir().unwrap();
+        succeed(run(&program).arg(dir.path()).arg(&worker));
+    }
+}
+
+/// By hand it is a program like any other.
+#[test]
+fn the_worker_runs_without_anybody() {
+    let Some(cc) = Compiler::find() else { return };
+    let shown = succeed(Command::new(worker(&cc)).arg("100"));
+    assert_eq!(shown, "begins\nsum 4950\n");
+}
