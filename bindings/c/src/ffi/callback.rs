@@ -75,11 +75,12 @@ mod tests {
         let mut sum = 1_u32;
         let context = Context(ptr::from_mut(&mut sum).cast());
         let listener = Callback(Some(add)).get("callback", context).unwrap();
-        std::thread::scope(|scope| {
-            let listener = &mut { listener };
-            // On another thread, as in real use.
-            scope.spawn(move || (listener.tell(&4), listener.tell(&5)));
+        // On another thread, as in real use.
+        let thread = std::thread::spawn(move || {
+            listener.tell(&4);
+            listener.tell(&5);
         });
+        thread.join().unwrap();
         assert_eq!(sum, 10);
         let failure = Callback::<u32>(None).get("callback", context).err();
         assert_eq!(failure.unwrap().message, "callback is NULL");

@@ -104,7 +104,7 @@ static void list(dmtcp_coordinator *c) {
     CHECK(strcmp(worker[i].state_name, "RUNNING") == 0);
     CHECK(worker[i].state == DMTCP_WORKER_RUNNING);
     CHECK(worker[i].barrier == NULL || *worker[i].barrier != 0);
-    CHECK(strncmp(worker[i].program, "c_program", 9) == 0);
+    CHECK(strncmp(worker[i].program, "programs", 8) == 0);
     CHECK(*worker[i].host != 0 && strchr(worker[i].id, '-') != NULL);
     CHECK(worker[i].real_pid > 1 && worker[i].virtual_pid > 1);
     CHECK(worker[i].size == sizeof worker[i] && worker[i].reserved == 0);

@@ -93,7 +93,9 @@ impl Compiler {
         let mut cc = Command::new(&self.cc);
         cc.args([standard, "-g", "-Wall", "-Wextra", "-Werror", "-pedantic"])
             .arg("-I")
-            .arg(in_crate("include"));
+            .arg(in_crate("include"))
+            .arg("-I")
+            .arg(in_crate("tests/c"));
         cc
     }
 }
