@@ -36,9 +36,9 @@ pub use error::ServerError;
 pub use events::{ComputationEvent, Events, Stamped};
 pub(crate) use listener::bind;
 pub use observe::{
-    BarrierPassage, ChromeTrace, Exposition, FailedRounds, Metrics, PeerCounts, ReportError,
-    ReportFiles, Reports, RoundOutcome, RoundTimeline, SealingSpan, Step, TraceFileError,
-    TracedBarrier, TracedRound, TracedWorker, TrackStep, WorkerTrack, read_trace,
+    BarrierPassage, ChromeTrace, Exposition, FailedRounds, Metrics, MetricsEndpoint, PeerCounts,
+    ReportError, ReportFiles, Reports, RoundOutcome, RoundTimeline, SealingSpan, Step,
+    TraceFileError, TracedBarrier, TracedRound, TracedWorker, TrackStep, WorkerTrack, read_trace,
 };
 pub use open_files::raise_open_file_limit;
 pub use processes::NotKilled;

@@ -6,7 +6,8 @@ use super::key_values;
 use super::news::News;
 use super::script::{ScriptSealer, Told};
 use crate::server::{
-    Access, Computation, ComputationConfig, ComputationEvent, Event, ReportFiles, Reports, Server,
+    Access, Computation, ComputationConfig, ComputationEvent, Event, MetricsEndpoint, ReportFiles,
+    Reports, Server, ServerError,
 };
 use crate::{durable, identity, with_causes};
 use dmtcp_proto::{CoordinatorConfig, Dialect, Interval};
@@ -57,6 +58,8 @@ pub struct StandaloneConfig {
     pub key_values_dir: Option<PathBuf>,
     /// Files with a trace of the last 32 rounds, and with metrics. Default: none.
     pub reports: ReportFiles,
+    /// Where metrics are served over HTTP ([`MetricsEndpoint`]). Default: nowhere.
+    pub metrics_addr: Option<SocketAddr>,
 }
 
 impl Default for StandaloneConfig {
@@ -78,6 +81,7 @@ impl Default for StandaloneConfig {
             status_file: None,
             key_values_dir: None,
             reports: ReportFiles::default(),
+            metrics_addr: None,
         }
     }
 }
@@ -148,6 +152,8 @@ pub struct Standalone {
     status_file: Option<StatusFile>,
     key_values_dir: Option<PathBuf>,
     reports: Reports,
+    /// Ended with it.
+    _metrics: Option<MetricsEndpoint>,
 }
 
 impl Standalone {
@@ -199,6 +205,12 @@ impl Standalone {
             let _ = told.send(Input::ReportNotWritten(with_causes(error)));
         });
         let reports = reports.map_err(durable::failed("start a thread for", "reports".as_ref()))?;
+        let asked = computation.clone();
+        let serve =
+            |addr| MetricsEndpoint::start(addr, move || asked.metrics().into_iter().collect());
+        let metrics = config
+            .metrics_addr
+            .map(|addr| serve(addr).map_err(|source| ServerError::Listen { addr, source }));
         Ok(Self {
             server,
             computation: Arc::new(computation),
@@ -211,6 +223,7 @@ impl Standalone {
             status_file,
             key_values_dir: config.key_values_dir,
             reports,
+            _metrics: metrics.transpose()?,
         })
     }
 

@@ -4,6 +4,7 @@ use crate::drop_in::Coordinator;
 use crate::real::soon;
 use crate::run::{command, run};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -110,4 +111,33 @@ fn it_raises_its_limit_of_open_files() {
         .unwrap();
     let [soft, hard] = [0, 1].map(|nth| line.split_whitespace().nth(nth).unwrap());
     assert!(soft != "64" && soft == hard, "{line}");
+}
+
+#[test]
+fn a_coordinator_serves_its_metrics() {
+    // An address of this host that nobody else uses.
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    let addr = std::net::SocketAddr::from(([127, 79, high, low.max(1)], 9779));
+    let coordinator = Coordinator::start(&["-q", "--serve-metrics", &addr.to_string()]);
+    let _worker = coordinator.worker();
+    coordinator.wait_running(1);
+    let mut scraper = std::net::TcpStream::connect(addr).unwrap();
+    scraper
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    scraper.read_to_string(&mut answer).unwrap();
+    let port = coordinator.port;
+    let wanted = format!("dmtcp_workers{{coordinator=\"127.0.0.1:{port}\",state=\"RUNNING\"}} 1\n");
+    assert!(answer.contains(&wanted), "{answer}");
+
+    let taken = run([
+        "coordinator",
+        "-p",
+        "0",
+        "--serve-metrics",
+        &addr.to_string(),
+    ]);
+    assert_eq!(taken.code, 1);
+    assert!(taken.err.contains(&addr.to_string()), "{}", taken.err);
 }

@@ -13,8 +13,8 @@ use crate::durable;
 /// which is what [`Display`](fmt::Display) writes.
 ///
 /// Every sample has the label `coordinator`, the address at which the computation listens. Times
-/// are seconds. Nothing here serves it: write it to a file for the textfile collector of
-/// node_exporter, or give it to the HTTP server that your program has.
+/// are seconds. Write it to a file for the textfile collector of node_exporter, have it fetched from
+/// a [`MetricsEndpoint`](super::MetricsEndpoint), or give it to the HTTP server that your program has.
 ///
 /// ```
 /// use dmtcp_client::server::{ComputationConfig, Exposition, Server};

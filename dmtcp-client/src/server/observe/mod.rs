@@ -5,6 +5,7 @@
 //! never told to those who listen to events.
 
 mod chrome_trace;
+mod endpoint;
 mod error;
 mod exposition;
 mod metrics;
@@ -15,6 +16,7 @@ mod timeline;
 mod trace_file;
 
 pub use chrome_trace::ChromeTrace;
+pub use endpoint::MetricsEndpoint;
 pub use error::ReportError;
 pub use exposition::Exposition;
 pub use metrics::{FailedRounds, Metrics, PeerCounts};

@@ -41,6 +41,8 @@ pub(super) struct Arguments {
     pub(super) write_key_values: bool,
     /// Files with a trace and with metrics.
     pub(super) reports: ReportFiles,
+    /// Where metrics are served.
+    pub(super) metrics_addr: Option<SocketAddr>,
     /// Where lines go that all programs of a computation write, as well.
     pub(super) shared_log: Option<PathBuf>,
     /// This is the background process of another one, which handed it the socket.
@@ -79,6 +81,7 @@ pub(super) fn read(
         write_key_values: set("DMTCP_COORD_WRITE_KV_DATA")
             .is_some_and(|value| value.as_encoded_bytes().starts_with(b"1")),
         reports: ReportFiles::default(),
+        metrics_addr: None,
         shared_log: set("DMTCP_LOG_FILE").map(PathBuf::from),
         listener_is_stdin: false,
     };
@@ -118,6 +121,7 @@ pub(super) fn read(
             "-q" | "--quiet" => arguments.quiet += 1,
             "--trace" => arguments.reports.trace = Some(value()?.into()),
             "--metrics" => arguments.reports.metrics = Some(value()?.into()),
+            "--serve-metrics" => arguments.metrics_addr = Some(socket_address(value()?)?),
             "--write-kv-data" => arguments.write_key_values = true,
             LISTENER_IS_STDIN => arguments.listener_is_stdin = true,
             other => {
@@ -159,6 +163,12 @@ fn network(word: &OsStr) -> Result<Network, String> {
     let text = word.to_string_lossy();
     text.parse()
         .map_err(|_| format!("{text} is not a network such as 10.1.0.0/16"))
+}
+
+fn socket_address(word: &OsStr) -> Result<SocketAddr, String> {
+    let text = word.to_string_lossy();
+    text.parse()
+        .map_err(|_| format!("{text} is not an address with a port, such as 127.0.0.1:9779"))
 }
 
 fn is_number(word: &&str) -> bool {
@@ -264,6 +274,8 @@ A coordinator for DMTCP's programs of any release from 2.4 on.
                            https://ui.perfetto.dev or `dmtcpctl trace`
       --metrics FILE       write counters there, behind each round and every 15 s, for the textfile
                            collector of Prometheus' node_exporter (NAME.prom)
+      --serve-metrics ADDR serve the same as http://ADDR/metrics for Prometheus to fetch, to whoever
+                           reaches that address; such as 127.0.0.1:9779
   -q, --quiet              no notes; twice: no warnings either
       --help, --version
 

@@ -114,6 +114,7 @@ fn config(arguments: &Arguments, listener: Option<TcpListener>) -> StandaloneCon
     config.port_file.clone_from(&arguments.port_file);
     config.status_file.clone_from(&arguments.status_file);
     config.reports = arguments.reports.clone();
+    config.metrics_addr = arguments.metrics_addr;
     config.key_values_dir = arguments.write_key_values.then(|| ".".into());
     config
 }
