@@ -5,12 +5,14 @@
 
 pub(crate) mod answer;
 mod connection;
+mod feed;
 mod parker;
 mod runtime;
 mod thread;
 mod watched;
 
 pub(crate) use connection::Connection;
+pub(crate) use feed::{Audience, Feed, News};
 pub(crate) use parker::{block_on, block_until};
 pub use runtime::{BoxFuture, Direction, Runtime, Socket};
 pub(crate) use thread::{detached, on_its_own};

@@ -1,22 +1,17 @@
 //! News of a job, for any number of listeners, and as lines of `execution.log`.
 
 use std::{
-    collections::VecDeque,
     fmt,
     future::Future,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        mpsc::{RecvTimeoutError, TryRecvError},
-    },
+    sync::mpsc::{RecvTimeoutError, TryRecvError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use super::{Outcome, Reason, pace::CheckpointTime};
 use crate::{
-    deadline::Deadline,
-    driver::{Watched, block_until},
+    driver::{Audience, Feed, News},
     server::SealedSet,
 };
 
@@ -195,7 +190,7 @@ fn counted(processes: u32) -> String {
 /// As an iterator it waits without a deadline and ends with the job.
 #[derive(Debug)]
 pub struct JobEvents {
-    queue: Arc<Watched<QueueState>>,
+    feed: Feed<Told>,
 }
 
 impl JobEvents {
@@ -207,22 +202,19 @@ impl JobEvents {
         &self,
         limit: Duration,
     ) -> Result<(SystemTime, JobEvent), RecvTimeoutError> {
-        match block_until(self.recv(), Deadline::after(limit)) {
-            Some(event) => event.ok_or(RecvTimeoutError::Disconnected),
-            None => Err(RecvTimeoutError::Timeout),
-        }
+        self.feed.recv_timeout(limit)
     }
 
     /// The next event, awaited on any runtime; `None` once the job has ended and everything was read.
     /// Nothing is lost when the future is dropped.
     pub fn recv(&self) -> impl Future<Output = Option<(SystemTime, JobEvent)>> + Send + '_ {
-        self.queue.until(QueueState::next)
+        self.feed.recv()
     }
 
     /// The same as one poll, of which streams are made. One task at a time: it is woken for the next
     /// event.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<(SystemTime, JobEvent)>> {
-        self.queue.poll_until(cx, QueueState::next)
+        self.feed.poll_recv(cx)
     }
 
     /// The next event, if there is one now.
@@ -230,7 +222,7 @@ impl JobEvents {
     /// # Errors
     /// `Empty`, and `Disconnected` once the job has ended and everything was read.
     pub fn try_recv(&self) -> Result<(SystemTime, JobEvent), TryRecvError> {
-        self.queue.look(QueueState::take)
+        self.feed.try_recv()
     }
 }
 
@@ -242,95 +234,42 @@ impl Iterator for JobEvents {
     }
 }
 
+type Told = (SystemTime, JobEvent);
+
+impl News for Told {
+    fn lost(count: u64, _: &Self) -> Self {
+        (SystemTime::now(), JobEvent::Lagged(count))
+    }
+}
+
 /// Those who listen.
 #[derive(Debug)]
-pub(super) struct Listeners {
-    /// `None`: the job has ended.
-    queues: Mutex<Option<Vec<Weak<Watched<QueueState>>>>>,
-}
+pub(super) struct Listeners(Audience<Told>);
 
 impl Default for Listeners {
     fn default() -> Self {
-        Self {
-            queues: Mutex::new(Some(Vec::new())),
-        }
+        Self(Audience::new(MOST))
     }
 }
 
 impl Listeners {
     pub(super) fn subscribe(&self) -> JobEvents {
-        let queue = Arc::<Watched<QueueState>>::default();
-        match &mut *lock(&self.queues) {
-            Some(queues) => queues.push(Arc::downgrade(&queue)),
-            None => queue.change(|state| state.ended = true),
+        JobEvents {
+            feed: self.0.join(),
         }
-        JobEvents { queue }
     }
 
     pub(super) fn tell(&self, time: SystemTime, event: &JobEvent) {
-        if let Some(queues) = &mut *lock(&self.queues) {
-            queues.retain(|queue| {
-                let Some(queue) = queue.upgrade() else {
-                    return false;
-                };
-                queue.change(|state| state.put(time, event.clone()));
-                true
-            });
-        }
+        self.0.tell(|_| (time, event.clone()));
     }
 
     pub(super) fn end(&self) {
-        let queues = lock(&self.queues).take().into_iter().flatten();
-        for queue in queues.filter_map(|queue| queue.upgrade()) {
-            queue.change(|state| state.ended = true);
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct QueueState {
-    events: VecDeque<(SystemTime, JobEvent)>,
-    lost: u64,
-    ended: bool,
-}
-
-impl QueueState {
-    fn put(&mut self, time: SystemTime, event: JobEvent) {
-        if self.events.len() >= MOST {
-            self.events.pop_front();
-            self.lost += 1;
-        }
-        self.events.push_back((time, event));
-    }
-
-    /// `None`: it is to be waited for.
-    fn next(&mut self) -> Option<Option<(SystemTime, JobEvent)>> {
-        match self.take() {
-            Ok(event) => Some(Some(event)),
-            Err(TryRecvError::Disconnected) => Some(None),
-            Err(TryRecvError::Empty) => None,
-        }
-    }
-
-    fn take(&mut self) -> Result<(SystemTime, JobEvent), TryRecvError> {
-        if self.lost > 0 {
-            let lost = std::mem::take(&mut self.lost);
-            return Ok((SystemTime::now(), JobEvent::Lagged(lost)));
-        }
-        self.events.pop_front().ok_or(match self.ended {
-            true => TryRecvError::Disconnected,
-            false => TryRecvError::Empty,
-        })
+        self.0.end();
     }
 }
 
 /// That wait for one listener.
 const MOST: usize = 1024;
-
-/// Nothing in here panics while it holds a lock, so what a poisoned one guards is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,11 @@
-//! News of one computation, for any number of listeners in this process.
-//!
-//! Each listener has a bounded queue of its own: one that does not read loses the oldest news
-//! and is told how many, and nobody waits for it.
+//! News of one computation, for any number of listeners in this process. Not here: how they are told
+//! (`driver::feed`).
 
 use std::{
-    collections::VecDeque,
     future::Future,
     io,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        mpsc::{RecvTimeoutError, TryRecvError},
-    },
+    sync::mpsc::{RecvTimeoutError, TryRecvError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -20,8 +14,7 @@ use dmtcp_proto::{ConnId, Event, WorkerInfo};
 
 use super::{NotKilled, PeerRefusal, SealedSet};
 use crate::{
-    deadline::Deadline,
-    driver::{Watched, block_until},
+    driver::{Audience, Feed, News},
     watch::Stall,
 };
 
@@ -104,7 +97,7 @@ pub struct Stamped {
 /// As an iterator it waits without a deadline and ends with the computation.
 #[derive(Debug)]
 pub struct Events {
-    queue: Arc<Watched<QueueState>>,
+    feed: Feed<Stamped>,
 }
 
 impl Events {
@@ -121,10 +114,7 @@ impl Events {
     /// # Errors
     /// As [`recv_timeout`](Self::recv_timeout).
     pub fn recv_stamped(&self, limit: Duration) -> Result<Stamped, RecvTimeoutError> {
-        match block_until(self.recv_next(), Deadline::after(limit)) {
-            Some(stamped) => stamped.ok_or(RecvTimeoutError::Disconnected),
-            None => Err(RecvTimeoutError::Timeout),
-        }
+        self.feed.recv_timeout(limit)
     }
 
     /// The next event, awaited on any runtime; `None` once the computation has ended and everything was
@@ -135,13 +125,13 @@ impl Events {
 
     /// The same with its number and time.
     pub fn recv_next(&self) -> impl Future<Output = Option<Stamped>> + Send + '_ {
-        self.queue.until(QueueState::next)
+        self.feed.recv()
     }
 
     /// The same as one poll, of which streams are made. One task at a time: it is woken for the next
     /// event.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Stamped>> {
-        self.queue.poll_until(cx, QueueState::next)
+        self.feed.poll_recv(cx)
     }
 
     /// The next event, if there is one now.
@@ -149,8 +139,7 @@ impl Events {
     /// # Errors
     /// `Empty`, and `Disconnected` once the computation has ended and everything was read.
     pub fn try_recv(&self) -> Result<ComputationEvent, TryRecvError> {
-        let taken = self.queue.look(QueueState::take);
-        taken.map(|stamped| stamped.event)
+        self.feed.try_recv().map(|stamped| stamped.event)
     }
 }
 
@@ -162,126 +151,53 @@ impl Iterator for Events {
     }
 }
 
-/// Those who listen to one computation.
-#[derive(Debug)]
-pub(super) struct Subscribers {
-    capacity: usize,
-    /// `None`: the computation has ended.
-    queues: Mutex<Option<Queues>>,
+impl News for Stamped {
+    fn lost(count: u64, last: &Self) -> Self {
+        Self {
+            sequence: last.sequence,
+            time: SystemTime::now(),
+            event: ComputationEvent::Lagged(count),
+        }
+    }
 }
 
-#[derive(Debug, Default)]
-struct Queues {
-    all: Vec<Weak<Watched<QueueState>>>,
-    /// Of the latest event.
-    sequence: u64,
-}
+/// Those who listen to one computation.
+#[derive(Debug)]
+pub(super) struct Subscribers(Audience<Stamped>);
 
 impl Subscribers {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            capacity: capacity.max(1),
-            queues: Mutex::new(Some(Queues::default())),
-        }
+        Self(Audience::new(capacity))
     }
 
     pub(super) fn subscribe(&self) -> Events {
-        let queue = Arc::<Watched<QueueState>>::default();
-        match &mut *lock(&self.queues) {
-            Some(queues) => queues.all.push(Arc::downgrade(&queue)),
-            None => queue.change(|state| state.ended = true),
+        Events {
+            feed: self.0.join(),
         }
-        Events { queue }
     }
 
     pub(super) fn publish(&self, event: ComputationEvent) {
-        let mut queues = lock(&self.queues);
-        let Some(queues) = &mut *queues else { return };
-        queues.sequence += 1;
-        let stamped = Stamped {
-            sequence: queues.sequence,
+        self.0.tell(|sequence| Stamped {
+            sequence,
             time: SystemTime::now(),
             event,
-        };
-        queues.all.retain(|queue| {
-            let Some(queue) = queue.upgrade() else {
-                return false;
-            };
-            queue.change(|state| state.put(stamped.clone(), self.capacity));
-            true
         });
     }
 
     /// Number of the latest event.
     pub(super) fn latest(&self) -> u64 {
-        lock(&self.queues)
-            .as_ref()
-            .map_or(0, |queues| queues.sequence)
+        self.0.told()
     }
 
     pub(super) fn end(&self) {
-        let queues = lock(&self.queues).take();
-        for queue in queues
-            .into_iter()
-            .flat_map(|queues| queues.all)
-            .filter_map(|queue| queue.upgrade())
-        {
-            queue.change(|state| state.ended = true);
-        }
+        self.0.end();
     }
-}
-
-#[derive(Debug, Default)]
-struct QueueState {
-    events: VecDeque<Stamped>,
-    lost: u64,
-    /// Of the last one that was lost.
-    lost_until: u64,
-    ended: bool,
-}
-
-impl QueueState {
-    fn put(&mut self, event: Stamped, capacity: usize) {
-        if self.events.len() >= capacity {
-            let lost = self.events.pop_front();
-            self.lost += 1;
-            self.lost_until = lost.map_or(self.lost_until, |lost| lost.sequence);
-        }
-        self.events.push_back(event);
-    }
-
-    /// `None`: it is to be waited for.
-    fn next(&mut self) -> Option<Option<Stamped>> {
-        match self.take() {
-            Ok(stamped) => Some(Some(stamped)),
-            Err(TryRecvError::Disconnected) => Some(None),
-            Err(TryRecvError::Empty) => None,
-        }
-    }
-
-    fn take(&mut self) -> Result<Stamped, TryRecvError> {
-        if self.lost > 0 {
-            return Ok(Stamped {
-                sequence: self.lost_until,
-                time: SystemTime::now(),
-                event: ComputationEvent::Lagged(std::mem::take(&mut self.lost)),
-            });
-        }
-        self.events.pop_front().ok_or(if self.ended {
-            TryRecvError::Disconnected
-        } else {
-            TryRecvError::Empty
-        })
-    }
-}
-
-/// Nothing in here panics while it holds a lock, so what a poisoned one guards is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn resumed(subscribers: &Subscribers, times: u32) {
@@ -346,20 +262,5 @@ mod tests {
         assert_eq!(events.count(), 2);
         thread.join().unwrap();
         assert_eq!(subscribers.subscribe().count(), 0);
-    }
-
-    #[test]
-    fn a_dropped_receiver_is_forgotten() {
-        let subscribers = Subscribers::new(8);
-        drop(subscribers.subscribe());
-        let kept = subscribers.subscribe();
-        resumed(&subscribers, 1);
-        assert_eq!(
-            lock(&subscribers.queues)
-                .as_ref()
-                .map(|queues| queues.all.len()),
-            Some(1)
-        );
-        assert!(kept.try_recv().is_ok());
     }
 }
