@@ -21,7 +21,9 @@ pub(crate) fn detached(work: impl FnOnce() + Send + 'static) {
         .name("dmtcp-blocking".to_owned())
         .spawn(move || take(&theirs).map(|work| work()));
     if spawned.is_err() {
-        take(&shared).map(|work| work());
+        if let Some(work) = take(&shared) {
+            work();
+        }
     }
 }
 

@@ -119,8 +119,8 @@ impl Events {
 
     /// The next event, awaited on any runtime; `None` once the computation has ended and everything was
     /// read. Nothing is lost when the future is dropped.
-    pub fn recv(&self) -> impl Future<Output = Option<ComputationEvent>> + Send + '_ {
-        async { self.recv_next().await.map(|stamped| stamped.event) }
+    pub async fn recv(&self) -> Option<ComputationEvent> {
+        self.recv_next().await.map(|stamped| stamped.event)
     }
 
     /// The same with its number and time.
