@@ -142,7 +142,7 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status). 2.4 tells no list: [`ExchangeError::NoList`], whether there are
+    /// As [`status`](Self::status). 2.4 tells no list: [`ExchangeError::NoList`](dmtcp_proto::ExchangeError::NoList), whether there are
     /// workers or not.
     pub fn workers(&self) -> Result<Vec<WorkerInfo>, Error> {
         block_on(self.talk(&Driver::Blocking).workers())
@@ -182,7 +182,7 @@ impl Coordinator {
     /// # Errors
     ///
     /// As [`status`](Self::status); [`Error::Command`] while not all workers run;
-    /// [`ExchangeError::Encode`] in dialects that have no such command: nothing is sent then, and what
+    /// [`ExchangeError::Encode`](dmtcp_proto::ExchangeError::Encode) in dialects that have no such command: nothing is sent then, and what
     /// the workers have reported stands in the restart script.
     pub fn checkpoint_dir(&self) -> Result<Text, Error> {
         block_on(self.talk(&Driver::Blocking).checkpoint_dir())
@@ -193,7 +193,7 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status), and [`ExchangeError::Encode`] in dialects that have no such command:
+    /// As [`status`](Self::status), and [`ExchangeError::Encode`](dmtcp_proto::ExchangeError::Encode) in dialects that have no such command:
     /// nothing is sent then.
     pub fn set_log_mask(&self, mask: u32) -> Result<(), Error> {
         block_on(self.talk(&Driver::Blocking).set_log_mask(mask))
