@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::drop_in::Coordinator;
+use crate::coordinator::Coordinator;
 use crate::run::{Ran, command, run};
 use crate::state::nobody_starts;
 

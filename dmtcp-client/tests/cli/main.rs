@@ -1,6 +1,7 @@
 //! The program `dmtcpctl`, run as a process of its own: text, JSON, errors, exit codes.
 
 mod command_json;
+mod coordinator;
 mod coordinators;
 #[expect(dead_code, reason = "other programs use the rest")]
 #[path = "../counter/mod.rs"]

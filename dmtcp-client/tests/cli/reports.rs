@@ -1,6 +1,6 @@
 //! The trace and the metrics of `dmtcpctl coordinator`, `dmtcpctl trace`, and its limit of open files.
 
-use crate::drop_in::Coordinator;
+use crate::coordinator::Coordinator;
 use crate::real::soon;
 use crate::run::{command, run};
 use std::fs;

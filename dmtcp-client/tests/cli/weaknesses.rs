@@ -10,7 +10,7 @@ use std::thread;
 
 use dmtcp_proto::RestartScript;
 
-use crate::drop_in::Coordinator;
+use crate::coordinator::Coordinator;
 use crate::real::{LONG, soon};
 use crate::run::{command, run};
 use crate::state::nobody_starts;
