@@ -4,6 +4,7 @@
 //! counted. Called while a round settles.
 
 use crate::process::is_gone;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A file by what the kernel knows it as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId {
     pub(super) device: u64,
     pub(super) inode: u64,
@@ -56,13 +57,14 @@ pub(super) struct Writer {
 ///
 /// `/proc` cannot be listed at all.
 pub(super) fn scan(wanted: &[Wanted]) -> io::Result<Scan> {
+    let wanted = Files::of(wanted);
     let mut scan = Scan::default();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let Some(pid) = number(&entry.file_name()) else {
             continue;
         };
-        match look_into(&entry.path(), pid, wanted, &mut scan) {
+        match look_into(&entry.path(), pid, &wanted, &mut scan) {
             // Ended meanwhile.
             Err(error) if is_gone(&error) => {}
             Err(_) => scan.unseen += 1,
@@ -82,7 +84,35 @@ pub(crate) fn is_written<'a>(files: impl Iterator<Item = ((u64, u64), &'a Path)>
     !wanted.is_empty() && scan(&wanted).is_ok_and(|scan| !scan.writers.is_empty())
 }
 
-fn look_into(process: &Path, pid: u32, wanted: &[Wanted], scan: &mut Scan) -> io::Result<()> {
+/// The files as they are looked up: the processes of a large round have many descriptors, and each
+/// may be one of many images.
+struct Files<'a> {
+    ids: HashSet<FileId>,
+    inodes: HashSet<u64>,
+    names: HashSet<&'a [u8]>,
+    /// Of the names.
+    lengths: BTreeSet<usize>,
+}
+
+impl<'a> Files<'a> {
+    fn of(wanted: &'a [Wanted]) -> Self {
+        let names = || wanted.iter().map(|file| file.name.as_bytes());
+        Self {
+            ids: wanted.iter().map(|file| file.id).collect(),
+            inodes: wanted.iter().map(|file| file.id.inode).collect(),
+            names: names().collect(),
+            lengths: names().map(<[u8]>::len).collect(),
+        }
+    }
+
+    /// Whether it is one of their names, or one followed by something.
+    fn begin(&self, name: &[u8]) -> bool {
+        let mut beginnings = self.lengths.iter().filter_map(|&len| name.get(..len));
+        beginnings.any(|beginning| self.names.contains(beginning))
+    }
+}
+
+fn look_into(process: &Path, pid: u32, wanted: &Files<'_>, scan: &mut Scan) -> io::Result<()> {
     for entry in fs::read_dir(process.join("fd"))? {
         let fd = entry?.path();
         let Some(id) = written_through(process, &fd, wanted) else {
@@ -103,28 +133,24 @@ fn look_into(process: &Path, pid: u32, wanted: &[Wanted], scan: &mut Scan) -> io
 /// A file system that hangs must not hang the scan, so a descriptor is only followed into it
 /// when its inode number or its name is one of those wanted. (The number in `fdinfo` is not
 /// always that of `stat` on stacked file systems; hence the name.)
-fn written_through(process: &Path, fd: &Path, wanted: &[Wanted]) -> Option<FileId> {
+fn written_through(process: &Path, fd: &Path, wanted: &Files<'_>) -> Option<FileId> {
+    let target = fs::read_link(fd).ok()?;
+    // Most are sockets, pipes and the like, whose targets are no paths.
+    if !target.is_absolute() {
+        return None;
+    }
     let info = fs::read_to_string(process.join("fdinfo").join(fd.file_name()?)).ok()?;
     let flags = field(&info, "flags:").and_then(|octal| i32::from_str_radix(octal, 8).ok())?;
     if flags & ACCESS_MODE == READ_ONLY {
         return None;
     }
-    let inode: Option<u64> = field(&info, "ino:").and_then(|text| text.parse().ok());
-    let of_interest = match inode {
-        Some(inode) if wanted.iter().any(|file| file.id.inode == inode) => true,
-        _ => {
-            let target = fs::read_link(fd).ok()?;
-            let name = target.file_name().unwrap_or_default().as_bytes();
-            wanted
-                .iter()
-                .any(|file| name.starts_with(file.name.as_bytes()))
-        }
-    };
-    if !of_interest {
+    let inode = field(&info, "ino:").and_then(|text| text.parse().ok());
+    let name = target.file_name().unwrap_or_default().as_bytes();
+    if !inode.is_some_and(|inode| wanted.inodes.contains(&inode)) && !wanted.begin(name) {
         return None;
     }
     let id = FileId::of(&fs::metadata(fd).ok()?);
-    wanted.iter().any(|file| file.id == id).then_some(id)
+    wanted.ids.contains(&id).then_some(id)
 }
 
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
