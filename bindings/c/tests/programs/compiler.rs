@@ -1,7 +1,8 @@
 //! A C compiler and the library as cargo has just built it, if this machine has a compiler.
 //!
 //! `DMTCP_C_FLAGS` has more flags for it, such as `-fsanitize=address`; `DMTCP_C_RUN` the command
-//! under which programs run, such as `valgrind`.
+//! under which programs run, such as `valgrind`. That is slow, so what differs only in how it is linked
+//! or in the dialect is then run once.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,18 @@ impl Compiler {
         succeed(&mut cc);
     }
 
+    /// The same program as a command of one word, for who starts it elsewhere.
+    pub(crate) fn wrapped(&self, program: PathBuf) -> PathBuf {
+        if !is_slow() {
+            return program;
+        }
+        let script = program.with_extension("sh");
+        let command = format!("{:?}", run(&program)).replace('"', "'");
+        std::fs::write(&script, format!("#!/bin/sh\nexec {command} \"$@\"\n")).unwrap();
+        succeed(Command::new("chmod").arg("755").arg(&script));
+        script
+    }
+
     /// A place for more files.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
@@ -111,6 +124,26 @@ pub(crate) fn run(program: &Path) -> Command {
             command
         }
         None => Command::new(program),
+    }
+}
+
+/// Whether programs run under another one.
+pub(crate) fn is_slow() -> bool {
+    env::var_os("DMTCP_C_RUN").is_some()
+}
+
+/// Both ways, if that does not take too long.
+pub(crate) fn linked() -> &'static [Linked] {
+    match is_slow() {
+        true => &[Linked::Shared],
+        false => &[Linked::Shared, Linked::Static],
+    }
+}
+
+/// What valgrind and the sanitizers write has these words in it.
+pub(crate) fn assert_no_findings(output: &str) {
+    for word in ["\n==", "Sanitizer"] {
+        assert!(!output.contains(word), "{output}");
     }
 }
 

@@ -4,19 +4,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::LINKED;
-use crate::compiler::{Compiler, Linked, run, succeed};
+use crate::compiler::{Compiler, Linked, assert_no_findings, linked, run, succeed};
 
 /// The example that is a native worker, as the program of jobs.
 pub(crate) fn worker(cc: &Compiler) -> PathBuf {
-    cc.program("examples/native_worker.c", Linked::Shared)
+    cc.wrapped(cc.program("examples/native_worker.c", Linked::Shared))
 }
 
 #[test]
 fn jobs_and_sets_from_c() {
     let Some(cc) = Compiler::find() else { return };
     let worker = worker(&cc);
-    for linked in LINKED {
+    for &linked in linked() {
         let program = cc.program("tests/c/jobs.c", linked);
         let dir = tempfile::tempdir().unwrap();
         succeed(run(&program).arg(dir.path()).arg(&worker));
@@ -26,8 +25,11 @@ fn jobs_and_sets_from_c() {
             log.contains("begins\n") && log.contains("restored at "),
             "{log}"
         );
+        assert_no_findings(&log);
         let log = dir.path().join("state-end/application.log");
-        assert!(fs::read_to_string(log).unwrap().contains("sum 45\n"));
+        let log = fs::read_to_string(log).unwrap();
+        assert!(log.contains("sum 45\n"), "{log}");
+        assert_no_findings(&log);
     }
 }
 
@@ -35,7 +37,7 @@ fn jobs_and_sets_from_c() {
 fn an_embedded_coordinator_with_events_and_sets_from_c() {
     let Some(cc) = Compiler::find() else { return };
     let worker = worker(&cc);
-    for linked in LINKED {
+    for &linked in linked() {
         let program = cc.program("tests/c/embedded.c", linked);
         let dir = tempfile::tempdir().unwrap();
         succeed(run(&program).arg(dir.path()).arg(&worker));
@@ -45,15 +47,16 @@ fn an_embedded_coordinator_with_events_and_sets_from_c() {
 #[test]
 fn a_worker_that_hands_its_state_in_as_bytes() {
     let Some(cc) = Compiler::find() else { return };
-    for linked in LINKED {
-        let worker = cc.program("tests/c/worker.c", linked);
+    for &linked in linked() {
+        let worker = cc.wrapped(cc.program("tests/c/worker.c", linked));
         let dir = tempfile::tempdir().unwrap();
-        succeed(run(&worker).arg("alone"));
+        succeed(Command::new(&worker).arg("alone"));
         let program = cc.program("tests/c/bytes.c", linked);
         succeed(run(&program).arg(dir.path()).arg(&worker));
         let log = dir.path().join("state/application.log");
         let log = fs::read_to_string(log).unwrap();
-        assert!(log.ends_with("done after 3 lives\n"), "{log}");
+        assert!(log.contains("done after 3 lives\n"), "{log}");
+        assert_no_findings(&log);
     }
 }
 
@@ -65,7 +68,7 @@ fn owners_and_exceptions_in_cpp() {
     };
     let Some(cc) = Compiler::find() else { return };
     let worker = worker(&cc);
-    for linked in LINKED {
+    for &linked in linked() {
         let source = crate::compiler::in_crate("tests/c/owners.cpp");
         let program = cpp.program_in("-std=c++11", &source, linked);
         let dir = tempfile::tempdir().unwrap();

@@ -17,12 +17,10 @@ mod page;
 use std::time::Duration;
 use std::{env, thread};
 
-use compiler::Linked;
 use dmtcp_client::native::{Options, Worker, variable};
 
 /// Longer than anything here takes unless it hangs.
 const LONG: Duration = Duration::from_secs(120);
-const LINKED: [Linked; 2] = [Linked::Shared, Linked::Static];
 
 #[test]
 #[ignore = "run by the other tests as a process of its own"]

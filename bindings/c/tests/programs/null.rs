@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use crate::LINKED;
-use crate::compiler::{Compiler, in_crate, run, succeed};
+use crate::compiler::{Compiler, in_crate, linked, run, succeed};
 
 /// What the header declares: result, name, and how many arguments.
 fn prototypes() -> Vec<(String, String, usize)> {
@@ -55,7 +54,7 @@ fn null_does_no_harm_anywhere() {
     assert!(failing > 60, "{failing}");
     let source = cc.dir().join("null.c");
     fs::write(&source, text).unwrap();
-    for linked in LINKED {
+    for &linked in linked() {
         succeed(&mut run(&cc.program_in("-std=c11", &source, linked)));
     }
 }
