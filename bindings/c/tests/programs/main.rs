@@ -13,6 +13,7 @@ mod jobs;
 mod layout;
 mod null;
 mod page;
+mod unmodified;
 
 use std::time::Duration;
 use std::{env, thread};
