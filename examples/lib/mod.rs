@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod built_in;
 pub mod demonstration;
 pub mod job_files;
+pub mod layers;
 pub mod log;
 pub mod reports;
 pub mod signals;
