@@ -29,8 +29,7 @@ pub(crate) fn call<T: Answer>(
     let Some(done) = done else {
         return wait(py, work)?.into_python(py);
     };
-    spawn(move || tell(&done, contained(work)))
-    .map_err(|failure| failure.into_py_err(py))?;
+    spawn(move || tell(&done, contained(work))).map_err(|failure| failure.into_py_err(py))?;
     Ok(py.None())
 }
 
@@ -82,7 +81,9 @@ pub(crate) fn tell<T: Answer>(done: &Py<PyAny>, answer: Result<T, Failure>) {
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let started = thread::Builder::new().name("dmtcp-call".to_owned()).spawn(work);
+    let started = thread::Builder::new()
+        .name("dmtcp-call".to_owned())
+        .spawn(work);
     match started {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::of(

@@ -5,14 +5,7 @@ use std::sync::Arc;
 use dmtcp_client::server::{ChromeTrace, Computation as Inner, Exposition};
 use pyo3::prelude::*;
 
-use crate::{
-    answer,
-    calling::call,
-    events::Events,
-    failure::Failure,
-    limits::limit,
-    owned::Owned,
-};
+use crate::{answer, calling::call, events::Events, failure::Failure, limits::limit, owned::Owned};
 
 /// Cheap to clone in Rust; here one object for one handle.
 #[pyclass(frozen, module = "dmtcp._native")]
@@ -130,7 +123,9 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || Ok(inner.wait_until_running(peers, timeout)?))
+        call(py, done, move || {
+            Ok(inner.wait_until_running(peers, timeout)?)
+        })
     }
 
     #[pyo3(signature = (timeout, done=None))]

@@ -75,7 +75,10 @@ impl From<Stamped> for News {
             ComputationEvent::SetSealed { round, set, took } => {
                 let set = set_json(set);
                 let took = took.as_secs_f64();
-                ("set-sealed", json!({"round": round, "set": set, "took": took}))
+                (
+                    "set-sealed",
+                    json!({"round": round, "set": set, "took": took}),
+                )
             }
             ComputationEvent::PeerRefused { peer, reason } => {
                 let (peer, reason) = (peer.to_string(), reason.to_string());
@@ -90,7 +93,10 @@ impl From<Stamped> for News {
             }
             ComputationEvent::ProcessSpared { worker, reason } => {
                 let (worker, reason) = (records::of(worker), reason.to_string());
-                ("process-spared", json!({"worker": worker, "reason": reason}))
+                (
+                    "process-spared",
+                    json!({"worker": worker, "reason": reason}),
+                )
             }
             ComputationEvent::AcceptPaused { reason, .. } => {
                 ("accept-paused", json!({"reason": reason}))
@@ -187,8 +193,9 @@ pub(crate) fn set_json(set: &SealedSet) -> Value {
 /// The small fields, for people.
 fn words(data: &Value) -> String {
     let fields = data.as_object().into_iter().flatten();
-    let shown = fields.filter(|(name, _)| *name != "sequence").filter_map(|(name, value)| {
-        match value {
+    let shown = fields
+        .filter(|(name, _)| *name != "sequence")
+        .filter_map(|(name, value)| match value {
             Value::Number(_) | Value::Bool(_) => Some(format!(" {name}={value}")),
             Value::String(text) => Some(format!(" {name}={text}")),
             Value::Object(fields) => {
@@ -197,7 +204,6 @@ fn words(data: &Value) -> String {
                 Some(format!(" {name}={program}[{pid}]"))
             }
             _ => None,
-        }
-    });
+        });
     shown.collect()
 }

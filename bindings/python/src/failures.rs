@@ -48,9 +48,7 @@ fn coordinator(error: &CoordinatorError) -> Kind {
         E::Unconfirmed { .. } => ("CheckpointError", "unconfirmed", Peer),
         E::FewerPeers { .. } => ("CheckpointError", "fewer-peers", Peer),
         E::RefusedButArmed { .. } => ("CommandError", "refused-but-armed", Peer),
-        E::WorkersRemain { .. } | E::PeersRemain { .. } => {
-            ("TimeoutError", "workers-remain", Peer)
-        }
+        E::WorkersRemain { .. } | E::PeersRemain { .. } => ("TimeoutError", "workers-remain", Peer),
         E::IntervalIgnored { .. } => ("CommandError", "interval-ignored", Peer),
         E::StillListening { .. } => ("TimeoutError", "still-listening", Peer),
         _ => ("CommandError", "coordinator", Peer),

@@ -30,7 +30,11 @@ impl ForeignSets {
 #[pymethods]
 impl ForeignSets {
     #[new]
-    fn new(coordinator: &Coordinator, store: &SetStore, image_dirs: Vec<PathBuf>) -> PyResult<Self> {
+    fn new(
+        coordinator: &Coordinator,
+        store: &SetStore,
+        image_dirs: Vec<PathBuf>,
+    ) -> PyResult<Self> {
         let sets = Inner::new(coordinator.inner.clone(), store.get()?);
         let sets = image_dirs.into_iter().fold(sets, Inner::image_dir);
         let inner = Owned::new(Arc::new(sets));

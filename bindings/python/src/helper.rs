@@ -6,7 +6,8 @@ use dmtcp_client::helper::{HelperError, HelperSettings};
 use pyo3::prelude::*;
 
 use crate::{
-    answer, calling::call,
+    answer,
+    calling::call,
     failure::{Failure, Fault},
     limits::limit,
     process::socket,
@@ -49,7 +50,10 @@ pub(crate) fn start_helper(
     call(py, done, move || {
         let helper = settings.start(timeout)?;
         let addr = helper.coordinator().addr();
-        Ok(((addr.ip().to_string(), u32::from(addr.port())), helper.pid()))
+        Ok((
+            (addr.ip().to_string(), u32::from(addr.port())),
+            helper.pid(),
+        ))
     })
 }
 

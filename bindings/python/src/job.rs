@@ -9,9 +9,7 @@ use dmtcp_client::{
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{
-    answer::New, calling::call, coordinator::Coordinator, json as records, limits::limit,
-};
+use crate::{answer::New, calling::call, coordinator::Coordinator, json as records, limits::limit};
 
 /// What is known of the job, whether it runs, its newest set and its outcome.
 #[pyfunction]

@@ -69,9 +69,7 @@ fn news(time: SystemTime, event: &JobEvent) -> News {
 fn parts(event: &JobEvent) -> (&'static str, Value) {
     type E = JobEvent;
     match event {
-        E::Began { run, after_crash } => {
-            ("began", json!({"run": run, "after_crash": after_crash}))
-        }
+        E::Began { run, after_crash } => ("began", json!({"run": run, "after_crash": after_crash})),
         E::Started { address } => ("started", json!({"address": address.to_string()})),
         E::Restarted { address, set, took } => (
             "restarted",
@@ -98,9 +96,7 @@ fn parts(event: &JobEvent) -> (&'static str, Value) {
             json!({"reason": reason.slug(), "limit": limit.as_secs_f64()}),
         ),
         E::Killing { reason } => ("killing", json!({"reason": reason.slug()})),
-        E::Again { text, delay } => {
-            ("again", json!({"text": text, "delay": delay.as_secs_f64()}))
-        }
+        E::Again { text, delay } => ("again", json!({"text": text, "delay": delay.as_secs_f64()})),
         E::Stalled { text } => ("stalled", json!({"text": text})),
         E::Trouble { text } => ("trouble", json!({"text": text})),
         E::Ended(outcome) => ("ended", json!({"outcome": records::of(outcome.as_ref())})),

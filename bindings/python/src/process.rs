@@ -226,4 +226,3 @@ pub(crate) fn socket(text: &str) -> Result<std::net::SocketAddr, Failure> {
         Failure::caller("argument", text)
     })
 }
-

@@ -110,9 +110,8 @@ impl Settings {
             reports = reports.metrics(path);
         }
         if self.registered {
-            let registry = Registry::of_this_user().map_err(|error| {
-                Failure::of("JobError", "registry", Fault::Environment, &error)
-            })?;
+            let registry = Registry::of_this_user()
+                .map_err(|error| Failure::of("JobError", "registry", Fault::Environment, &error))?;
             job = job.registry(registry);
         }
         let (tries, any_host) = (self.tries, self.any_host);
@@ -222,9 +221,8 @@ impl Run {
         let started = thread::Builder::new()
             .name("dmtcp-job".to_owned())
             .spawn(move || theirs.set(contained(|| Ok(job.run(&server)?))));
-        started.map_err(|error| {
-            Failure::of("JobError", "environment", Fault::Environment, &error)
-        })?;
+        started
+            .map_err(|error| Failure::of("JobError", "environment", Fault::Environment, &error))?;
         let inner = Owned::new(Inner {
             control,
             end,

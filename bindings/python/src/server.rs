@@ -36,7 +36,12 @@ impl Server {
     pub(crate) fn get(&self) -> Result<Arc<Inner>, Failure> {
         let server = lock(self.inner.get()?).clone();
         server.ok_or_else(|| {
-            Failure::new("ServerError", "closed", Fault::Caller, "the server is closed")
+            Failure::new(
+                "ServerError",
+                "closed",
+                Fault::Caller,
+                "the server is closed",
+            )
         })
     }
 }

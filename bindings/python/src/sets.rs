@@ -31,9 +31,9 @@ impl SetStore {
     pub(crate) fn get(&self) -> Result<Arc<Inner>, Failure> {
         let store = self.inner.get()?.lock();
         let store = store.unwrap_or_else(std::sync::PoisonError::into_inner);
-        store.clone().ok_or_else(|| {
-            Failure::new("SetError", "closed", Fault::Caller, "the store is closed")
-        })
+        store
+            .clone()
+            .ok_or_else(|| Failure::new("SetError", "closed", Fault::Caller, "the store is closed"))
     }
 }
 
@@ -84,7 +84,10 @@ impl SetStore {
         let store = self.get()?;
         call(py, done, move || {
             let newest = store.newest_verified_before(before.unwrap_or(u64::MAX))?;
-            let refused = newest.refused.iter().map(|error| dmtcp_client::with_causes(error));
+            let refused = newest
+                .refused
+                .iter()
+                .map(|error| dmtcp_client::with_causes(error));
             let refused: Vec<String> = refused.collect();
             Ok((newest.set.map(|set| New(CheckpointSet::from(set))), refused))
         })
@@ -253,7 +256,10 @@ pub(crate) fn would_retain(
 }
 
 fn listed(listing: Listing) -> impl Answer {
-    let sets = listing.sets.into_iter().map(|set| New(CheckpointSet::from(set)));
+    let sets = listing
+        .sets
+        .into_iter()
+        .map(|set| New(CheckpointSet::from(set)));
     let broken = listing.broken.into_iter();
     let broken = broken.map(|(dir, error)| (dir, dmtcp_client::with_causes(&error)));
     (sets.collect::<Vec<_>>(), broken.collect::<Vec<_>>())

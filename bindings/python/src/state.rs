@@ -8,12 +8,7 @@
 
 use std::{ffi::c_int, ptr::NonNull, slice};
 
-use pyo3::{
-    buffer::PyBuffer,
-    exceptions::PyBufferError,
-    ffi,
-    prelude::*,
-};
+use pyo3::{buffer::PyBuffer, exceptions::PyBufferError, ffi, prelude::*};
 
 /// A restored state, which Python sees as writable memory: arrays can be made of it in place.
 #[pyclass(frozen, module = "dmtcp._native")]

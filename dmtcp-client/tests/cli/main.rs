@@ -30,6 +30,7 @@ mod state;
 #[path = "../summation/mod.rs"]
 mod summation;
 mod usage;
+mod verbs;
 mod watch;
 mod weaknesses;
 
