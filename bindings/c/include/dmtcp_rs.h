@@ -408,6 +408,10 @@ typedef struct dmtcp_coordinator dmtcp_coordinator;
 // It owns the directory of the sets while it lives.
 typedef struct dmtcp_foreign_sets dmtcp_foreign_sets;
 
+// A coordinator in a process of its own, which goes on when this one ends. It ends by
+// dmtcp_coordinator_quit(), or after eight hours without processes.
+typedef struct dmtcp_helper_coordinator dmtcp_helper_coordinator;
+
 // A job that runs on a thread of its own: it starts or goes on, takes checkpoints, stops in time,
 // and has an outcome.
 typedef struct dmtcp_job dmtcp_job;
@@ -635,6 +639,26 @@ typedef struct dmtcp_key_value {
   // The value.
   const char *value;
 } dmtcp_key_value;
+
+// What is decided of one before it starts. Zeros are the defaults.
+typedef struct dmtcp_helper_settings {
+  // sizeof(dmtcp_helper_settings).
+  size_t size;
+  // The file of dmtcpctl. NULL: what the variable DMTCPCTL names, else dmtcpctl in PATH.
+  const char *program;
+  // Where the restart script goes. NULL: this process's directory.
+  const char *checkpoint_dir;
+  // File for the number of the port, removed when it ends. NULL: none.
+  const char *port_file;
+  // File to which it adds what happens. NULL: none.
+  const char *log_file;
+  // More options of `dmtcpctl coordinator`; a NULL ends them. NULL: no more.
+  const char *const *options;
+  // Where to listen on 127.0.0.1. 0: a free port.
+  uint32_t port;
+  // Seconds between periodic checkpoints. 0: only when asked.
+  uint32_t interval_s;
+} dmtcp_helper_settings;
 
 // A program that is started under DMTCP, as a worker of a coordinator that runs. Zeros are the
 // defaults.
@@ -1110,6 +1134,31 @@ dmtcp_result dmtcp_key_values_get(const struct dmtcp_key_values *key_values, siz
 
 // Frees the object and its texts.
 void dmtcp_key_values_free(struct dmtcp_key_values *key_values);
+
+// Starts one, and waits until it serves. settings may be NULL: all defaults. On an error nothing
+// runs; without dmtcpctl it is DMTCP_ERR_TOOLS, and the message says how to get it.
+dmtcp_result dmtcp_helper_coordinator_start(const struct dmtcp_helper_settings *settings,
+                                            uint64_t limit_ms,
+                                            struct dmtcp_helper_coordinator **helper);
+
+// Its port on 127.0.0.1.
+dmtcp_result dmtcp_helper_coordinator_port(const struct dmtcp_helper_coordinator *helper,
+                                           uint32_t *port);
+
+// The number of its process.
+dmtcp_result dmtcp_helper_coordinator_pid(const struct dmtcp_helper_coordinator *helper,
+                                          int32_t *pid);
+
+// Writes 1 if its process runs, else 0.
+dmtcp_result dmtcp_helper_coordinator_is_running(const struct dmtcp_helper_coordinator *helper,
+                                                 int32_t *is_running);
+
+// A handle to it, which is freed by itself.
+dmtcp_result dmtcp_helper_coordinator_coordinator(const struct dmtcp_helper_coordinator *helper,
+                                                  struct dmtcp_coordinator **coordinator);
+
+// Frees the object. THE COORDINATOR GOES ON.
+void dmtcp_helper_coordinator_free(struct dmtcp_helper_coordinator *helper);
 
 // The programs in this folder and nowhere else; NULL: in the folders of DMTCP_BIN if that is set,
 // else of PATH.

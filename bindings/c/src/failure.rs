@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 
 use dmtcp_client::coordinator::{DetectError, Error};
 use dmtcp_client::foreign::ForeignError;
+use dmtcp_client::helper::HelperError;
 use dmtcp_client::image::ImageError;
 use dmtcp_client::job::pace::EndError;
 use dmtcp_client::job::{ContactError, JobError, RequestError, StateError};
@@ -56,7 +57,7 @@ macro_rules! from_classified {
 
 from_classified! {
     Error DetectError ForeignError ServerError RequestError JobError ContactError SetError PackError
-    ToolsError StartError ProcessError NativeError EndError
+    ToolsError StartError ProcessError NativeError EndError HelperError
 }
 
 impl Classified for Error {
@@ -276,6 +277,22 @@ impl Classified for ProcessError {
         match self {
             Self::TimedOut { .. } => ResultCode::DMTCP_ERR_TIMED_OUT,
             _ => ResultCode::DMTCP_ERR_PROCESS,
+        }
+    }
+}
+
+impl Classified for HelperError {
+    fn code(&self) -> ResultCode {
+        use ResultCode as R;
+        match self {
+            Self::NoProgram { .. } => R::DMTCP_ERR_TOOLS,
+            Self::NotIpv4(_) => R::DMTCP_ERR_ADDRESS,
+            Self::Listen { .. } => R::DMTCP_ERR_LISTEN,
+            Self::File { .. } => R::DMTCP_ERR_FILE,
+            Self::Process { source, .. } => source.code(),
+            Self::Ended { .. } => R::DMTCP_ERR_START,
+            Self::TimedOut { .. } => R::DMTCP_ERR_TIMED_OUT,
+            _ => R::DMTCP_ERR_UNCLASSIFIED,
         }
     }
 }

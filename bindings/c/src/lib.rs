@@ -19,6 +19,7 @@ pub mod events;
 mod failure;
 pub mod ffi;
 pub mod foreign_sets;
+pub mod helper;
 pub mod job;
 pub mod job_contact;
 pub mod job_events;

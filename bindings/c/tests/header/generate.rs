@@ -29,6 +29,7 @@ const SOURCES: &[&str] = &[
     "computation.rs",
     "events.rs",
     "key_values.rs",
+    "helper.rs",
     "tools.rs",
     "launch.rs",
     "restart.rs",

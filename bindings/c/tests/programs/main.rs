@@ -8,6 +8,7 @@ mod coordinators;
 )]
 #[path = "../../../../dmtcp-client/tests/fake/mod.rs"]
 mod fake;
+mod helper;
 mod install;
 mod jobs;
 mod layout;
