@@ -2,10 +2,41 @@
 #
 # Calls with `done` answer at once with None when it is given, and call it with answer and error later.
 
+import sys
 from pathlib import Path
 from typing import Any, Callable, Optional, final
 
 from .tools import StrPath
+
+__all__ = [
+    "CheckpointSet",
+    "Child",
+    "Computation",
+    "Coordinator",
+    "Events",
+    "ForeignSets",
+    "JobEvents",
+    "NativeWorker",
+    "Run",
+    "Server",
+    "SetStore",
+    "StateBuffer",
+    "checkpoint_and_stop",
+    "contact",
+    "contact_coordinator",
+    "find_tools",
+    "inspect",
+    "join",
+    "kill",
+    "launch",
+    "list_sets",
+    "restart",
+    "start",
+    "start_helper",
+    "wait_for_outcome",
+    "was_launched",
+    "would_retain",
+]
 
 _Done = Optional[Callable[[Any, Any], None]]
 _Seconds = Optional[float]
@@ -166,7 +197,9 @@ class CheckpointSet:
 @final
 class StateBuffer:
     def __len__(self) -> int: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+        def __release_buffer__(self, view: memoryview, /) -> None: ...
 
 @final
 class NativeWorker:

@@ -199,7 +199,7 @@ class Server(_server.Server):
     ) -> Computation:
         """As :meth:`dmtcp.Server.open`."""
         arguments = self._open_arguments(address, sets, interval, seal_limit)
-        return Computation._of(await call(self._native.open, *arguments), self)
+        return Computation(await call(self._native.open, *arguments), self)
 
     async def __aenter__(self) -> Server:
         return self
@@ -211,15 +211,10 @@ class Server(_server.Server):
 class Computation:
     """:class:`dmtcp.Computation` with coroutines."""
 
-    _native: _native.Computation
-    _server: Optional[_server.Server]
-
-    @classmethod
-    def _of(cls, native: _native.Computation, server: Optional[_server.Server]) -> Computation:
-        this = cls.__new__(cls)
-        this._native = native
-        this._server = server
-        return this
+    def __init__(self, native: _native.Computation, server: Optional[_server.Server]) -> None:
+        """Private: :meth:`Server.open` makes them."""
+        self._native = native
+        self._held = server
 
     @property
     def address(self) -> tuple[str, int]:
@@ -233,7 +228,7 @@ class Computation:
 
     def environment(self, checkpoint_dir: Optional[StrPath] = None) -> dict[str, str]:
         """As :meth:`dmtcp.Computation.environment`."""
-        return _server.Computation._of(self._native, None).environment(checkpoint_dir)
+        return _server.Computation(self._native, None).environment(checkpoint_dir)
 
     async def status(self) -> Status:
         """As :meth:`dmtcp.Computation.status`."""
@@ -339,7 +334,7 @@ class Job(_job.Job):
     async def start(self) -> RunningJob:  # type: ignore[override]
         """As :meth:`dmtcp.Job.start`."""
         server = self._server or _server._default.get()
-        return RunningJob._of(await call(_native.start, self._settings, server._native), self)
+        return RunningJob(await call(_native.start, self._settings, server._native), self)
 
     async def run(self) -> Outcome:  # type: ignore[override]
         """As :meth:`dmtcp.Job.run`. A task that is cancelled makes a last checkpoint, stops the job, and
@@ -352,13 +347,9 @@ class RunningJob:
     """:class:`dmtcp.RunningJob` with coroutines. As an ``async`` context manager it waits for the end;
     when the block raises or is cancelled, it makes a last checkpoint and stops first."""
 
-    _sync: _job.RunningJob
-
-    @classmethod
-    def _of(cls, native: _native.Run, job: Job) -> RunningJob:
-        this = cls.__new__(cls)
-        this._sync = _job.RunningJob._of(native, job)
-        return this
+    def __init__(self, native: _native.Run, job: Job) -> None:
+        """Private: :meth:`Job.start` makes them."""
+        self._sync = _job.RunningJob(native, job)
 
     async def checkpoint(self, timeout: Optional[Seconds] = CHECKPOINT_TIMEOUT) -> CheckpointSet:
         """As :meth:`dmtcp.RunningJob.checkpoint`."""
@@ -392,7 +383,7 @@ class RunningJob:
     def computation(self) -> Optional[Computation]:
         """The computation of the attempt that runs now."""
         sync = self._sync.computation
-        return None if sync is None else Computation._of(sync._native, sync._server)
+        return None if sync is None else Computation(sync._native, sync._server)
 
     def events(self) -> Events:
         """News: for the first caller from the beginning on, for others from now on."""
@@ -454,14 +445,14 @@ class Contact(_job.Contact):
 class SetStore:
     """:class:`dmtcp.SetStore`: made with ``await SetStore.open(directory)``, its methods coroutines."""
 
-    _native: _native.SetStore
+    def __init__(self, native: _native.SetStore) -> None:
+        """Private: :meth:`open` makes them."""
+        self._native = native
 
     @classmethod
     async def open(cls, directory: StrPath) -> SetStore:
         """Opens the sets in a state directory, which is made if it is not there."""
-        this = cls.__new__(cls)
-        this._native = await call(_native.SetStore.open, directory)
-        return this
+        return cls(await call(_native.SetStore.open, directory))
 
     async def list(self) -> CheckpointSets:
         """As :meth:`dmtcp.SetStore.list`."""

@@ -193,7 +193,7 @@ class Job:
             CallerError: A setting that cannot be used.
         """
         server = self._server or _default.get()
-        return RunningJob._of(_native.start(self._settings, server._native), self)
+        return RunningJob(_native.start(self._settings, server._native), self)
 
     def run(self) -> Outcome:
         """Runs it until it has an outcome.
@@ -220,16 +220,11 @@ class RunningJob:
     checkpoint and stops first.
     """
 
-    _native: _native.Run
-    _job: Job
-
-    @classmethod
-    def _of(cls, native: _native.Run, job: Job) -> RunningJob:
-        this = cls.__new__(cls)
-        this._native = native
-        this._job = job
-        _alive.add(this)
-        return this
+    def __init__(self, native: _native.Run, job: Job) -> None:
+        """Private: :meth:`Job.start` makes them."""
+        self._native = native
+        self._job = job
+        _alive.add(self)
 
     @property
     def state_dir(self) -> Path:
@@ -285,7 +280,7 @@ class RunningJob:
     def computation(self) -> Optional[Computation]:
         """The computation of the attempt that runs now; ``None`` between attempts."""
         native = self._native.computation()
-        return None if native is None else Computation._of(native, self._job._server)
+        return None if native is None else Computation(native, self._job._server)
 
     def events(self) -> Events:
         """News: for the first caller from the beginning on, for others from now on."""

@@ -54,7 +54,8 @@ class Server:
             ServerError: The address cannot be had.
             SetError: Somebody else has the state directory.
         """
-        return Computation._of(self._native.open(*self._open_arguments(address, sets, interval, seal_limit)), self)
+        arguments = self._open_arguments(address, sets, interval, seal_limit)
+        return Computation(self._native.open(*arguments), self)
 
     @staticmethod
     def _open_arguments(
@@ -116,16 +117,11 @@ class Computation:
     or its :class:`Server` is closed. A context manager, which closes it.
     """
 
-    _native: _native.Computation
-    _server: Optional[Server]
-
-    @classmethod
-    def _of(cls, native: _native.Computation, server: Optional[Server]) -> Computation:
-        this = cls.__new__(cls)
-        this._native = native
+    def __init__(self, native: _native.Computation, server: Optional[Server]) -> None:
+        """Private: :meth:`Server.open` makes them."""
+        self._native = native
         # A server that nobody else holds must not end before it.
-        this._server = server
-        return this
+        self._server = server
 
     @property
     def address(self) -> tuple[str, int]:

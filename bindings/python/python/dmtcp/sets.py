@@ -115,7 +115,9 @@ class CheckpointSets(_html.Table[CheckpointSet]):
     _heads = ("set", "sealed", "generation", "images", "bytes", "programs")
 
     @classmethod
-    def _listed(cls, answer: tuple[list[_native.CheckpointSet], list[tuple[Path, str]]]) -> CheckpointSets:
+    def _listed(
+        cls, answer: tuple[list[_native.CheckpointSet], list[tuple[Path, str]]]
+    ) -> CheckpointSets:
         this = cls(CheckpointSet._of(native) for native in answer[0])
         this.broken = answer[1]
         return this
@@ -233,7 +235,8 @@ class SetStore:
 
     def sweep(self) -> Sequence[Path]:
         """Removes what crashed attempts to seal or to prune have left, and says what."""
-        return self._native.sweep()
+        removed: Sequence[Path] = self._native.sweep()
+        return removed
 
     def unpack(self, archive: StrPath) -> CheckpointSet:
         """Makes the newest set of an archive that :meth:`CheckpointSet.pack` wrote.

@@ -31,7 +31,7 @@ class Tools:
         Raises:
             ToolError: One of them is not there.
         """
-        self._directory: Path = _native.find_tools(directory, False)[0]
+        self._directory = _native.find_tools(directory, False)[0]
 
     @classmethod
     def find(cls, directory: Optional[StrPath] = None) -> Tools:
@@ -54,8 +54,8 @@ class Tools:
         Raises:
             ToolError: They cannot be asked, or do not answer as DMTCP does.
         """
-        version: str = _native.find_tools(self._directory, True)[1]
-        return version
+        version = _native.find_tools(self._directory, True)[1]
+        return version or ""
 
     def __repr__(self) -> str:
         return f"Tools({os.fspath(self._directory)!r})"

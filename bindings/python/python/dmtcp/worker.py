@@ -55,7 +55,9 @@ class NativeWorker:
     for this worker, the block ends the program as DMTCP would: with code 0 if it was told to exit.
     """
 
-    _native: _native.NativeWorker
+    def __init__(self, native: _native.NativeWorker) -> None:
+        """Private: :meth:`join` makes them."""
+        self._native = native
 
     @classmethod
     def join(
@@ -93,8 +95,7 @@ class NativeWorker:
         host, port = _address.parts(coordinator)
         if coordinator is not None and dialect is None:
             dialect = "main"
-        this = cls.__new__(cls)
-        this._native = _native.join(
+        native = _native.join(
             _command() if command is None else words(command),
             host,
             port,
@@ -105,7 +106,7 @@ class NativeWorker:
             seconds(barrier_limit),
             any_user,
         )
-        return this
+        return cls(native)
 
     @staticmethod
     def was_launched() -> bool:
@@ -131,18 +132,25 @@ class NativeWorker:
 
         Raises:
             WorkerExit: The computation is over for this process.
-            WorkerError: The image could not be written; this worker has left.
+            WorkerError: The state cannot be pickled, or the image could not be written; this worker has
+                left.
         """
         if not self._native.is_asked():
             return None
-        return self._answer(_pack(state))
+        try:
+            parts = _pack(state)
+        except WorkerError:
+            # The others must not wait for an image that will not come.
+            self._native.leave()
+            raise
+        return self._answer(parts)
 
     def safe_point_bytes(self, state: Union[Buffer, Sequence[Buffer]]) -> Optional[Checkpointed]:
         """The same for a state that the program has encoded itself: a buffer, or a list or tuple of
         them, which are written one behind the other, without copies."""
         if not self._native.is_asked():
             return None
-        parts = state if isinstance(state, (list, tuple)) else [state]
+        parts: Sequence[Buffer] = state if isinstance(state, (list, tuple)) else [state]
         return self._answer([pickle.PickleBuffer(part).raw() for part in parts])
 
     def _answer(self, parts: Iterable[Buffer]) -> Optional[Checkpointed]:
