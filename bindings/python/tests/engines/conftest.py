@@ -5,7 +5,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stage import Stage, kinds  # noqa: E402
+from stage import Stage, kinds
 
 
 @pytest.fixture(params=kinds(), ids=lambda kind: "native" if kind == "native" else kind.strip("/").split("/")[-2])

@@ -13,7 +13,7 @@ import series
 
 ROOT = Path(__file__).resolve().parents[4]
 #: Longer than anything here takes unless it hangs.
-LONG = float(os.environ.get("ENGINES_TEST_LIMIT", 240))
+LONG = float(os.environ.get("ENGINES_TEST_LIMIT", "240"))
 
 
 def kinds():
@@ -123,7 +123,9 @@ class Stage:
     def wait_set(self, process=None):
         """Until there is a set of the middle."""
         before = self._newest() or 0
-        eventually("a set of the task", lambda: (self._newest() or 0) > before, lambda: self._must_run(process), self.explain)
+        eventually(
+            "a set of the task", lambda: (self._newest() or 0) > before, lambda: self._must_run(process), self.explain
+        )
 
     def _newest(self):
         state = self.state()

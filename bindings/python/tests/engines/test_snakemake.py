@@ -1,10 +1,10 @@
 """Under a real Snakemake, with the files of examples/engines/snakemake."""
 
 import json
+import os
 import shlex
 import shutil
 import signal
-import os
 import sys
 
 import pytest

@@ -48,8 +48,12 @@ def run(
     }
     place = Place.of(settings, [name], identity)
     result = place.work / RESULT
-    if place.has_finished() and not result.exists():
-        place.forget()
+    if place.has_finished():
+        if not result.exists():
+            place.forget()
+    else:
+        # Of a try whose engine was not there any more to hear of it.
+        result.unlink(missing_ok=True)
     if not (place.work / CALL).exists():
         place.work.mkdir(parents=True, exist_ok=True)
         # The search path first: what is behind it may need it to be read.

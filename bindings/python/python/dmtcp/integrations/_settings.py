@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Seconds = float | int | timedelta
 
@@ -23,7 +23,7 @@ class Settings:
     #: The folder of DMTCP's programs. Default: ``DMTCP_BIN``, then ``PATH``, where the task runs.
     tools: str | None = None
     #: Time between checkpoints: ``"auto"``, a time, or ``None`` for none.
-    interval: str | Seconds | None = "auto"
+    interval: Literal["auto"] | Seconds | None = "auto"
     #: How long a last checkpoint may take when the task is asked to stop.
     grace: Seconds = 90.0
     #: When everything is killed: a ``datetime``. Default: not known.

@@ -35,7 +35,11 @@ _running_lock = threading.Lock()
 
 class Try:
     """One try. ``run`` may be called once; ``stop`` may be called meanwhile, from a signal handler of the
-    same thread or from any other one."""
+    same thread or from any other one.
+
+    ``stop_signals`` make it stop; main thread only. ``shield_from`` are signals that its programs get from
+    elsewhere, too, and shall not hear.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Try:
         settings: Settings,
         *,
         stop_signals: Sequence[int] = (),
+        shield_from: Sequence[int] = (),
         show_output: bool = False,
     ) -> None:
         self.name = name
@@ -52,6 +57,7 @@ class Try:
         self.place = place
         self.settings = settings
         self._stop_signals = tuple(stop_signals)
+        self._shield_from = tuple(shield_from)
         self._show_output = show_output
         self._job: dmtcp.RunningJob | None = None
         self._outcome: dmtcp.Outcome | None = None
@@ -124,7 +130,14 @@ class Try:
     def _run_once(self, progress: _Progress) -> Any:
         self.place.state.parent.mkdir(parents=True, exist_ok=True)
         self._outcome = None
-        self._job = _job(self.argv, self.place, self.settings, self._show_output).start()
+        job = _job(self.argv, self.place, self.settings, self._show_output)
+        # The job's own thread has the mask of this one, and its programs have that one's, restarted ones
+        # included: those do not hear what is meant for this process.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._shield_from)
+        try:
+            self._job = job.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         with _running_lock:
             _running.add(self)
         try:
@@ -153,7 +166,9 @@ class Try:
         elif others:
             log.info(
                 "%s: begins afresh in %s; its parameters or files are others than those of %s",
-                self.name, self.place.state, ", ".join(str(other) for other in others),
+                self.name,
+                self.place.state,
+                ", ".join(str(other) for other in others),
             )
         else:
             log.info("%s: begins afresh in %s", self.name, self.place.state)

@@ -14,7 +14,7 @@ again by its user; the same program then goes on from its newest set, too.
 
 Import this module before submitit, here and where the jobs are made: submitit's own signal, USR2, is what DMTCP
 checkpoints with, so ``SUBMITIT_PREEMPT_SIGNAL`` is set to ``USR1`` where nothing else is. Slurm sends its signals
-to each process of a step: the program is started with that signal and SIGTERM ignored.
+to each process of a step: the program is started with that signal and SIGTERM blocked.
 """
 
 from __future__ import annotations
@@ -73,14 +73,15 @@ class Checkpointed:
         place = Place.of(self.settings, [self.name], identity)
         if place.has_finished():
             place.forget()  # What it has made may be gone since.
-        ignored = f"--ignore-signal={JobEnvironment.USR_SIG},TERM"
-        self._try = Try(self.name, ["env", ignored, *argv_of(self.command)], place, self.settings)
+        asks = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")
+        shield = (asks, signal.SIGTERM)
+        self._try = Try(self.name, argv_of(self.command), place, self.settings, shield_from=shield)
         try:
             report = self._try.run()
         except TaskInterrupted as interrupted:
             if interrupted.report.kind in ("checkpointed", "try-again"):
                 # It has stopped in time by itself: as if submitit had been told, which does not come back.
-                signal.raise_signal(getattr(signal, f"SIG{JobEnvironment.USR_SIG}"))
+                signal.raise_signal(asks)
             raise
         settle(place, self.settings)
         return report
