@@ -25,7 +25,7 @@ static int show(dmtcp_set *set) {
 
 static int checkpoint(dmtcp_coordinator *coordinator, const char *dir) {
   dmtcp_foreign_sets *sets = NULL;
-  dmtcp_result code = dmtcp_foreign_sets_new(coordinator, dir, &sets);
+  dmtcp_result code = dmtcp_foreign_sets_new(coordinator, dir, NULL, &sets);
   if (code != DMTCP_OK) return failed(dir, code);
   dmtcp_set *set = NULL;
   code = dmtcp_foreign_sets_checkpoint(sets, 60000, &set);

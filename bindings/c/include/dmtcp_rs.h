@@ -948,9 +948,12 @@ dmtcp_result dmtcp_workers_get(const struct dmtcp_workers *workers, size_t index
 void dmtcp_workers_free(struct dmtcp_workers *workers);
 
 // Sets of the computation under this coordinator, in this state directory, which is made if it is
-// not there. Nothing is sent. The coordinator's handle may be freed meanwhile.
+// not there. Nothing is sent. Images are looked for where the processes and the coordinator name
+// directories, and in `image_dirs`, which a NULL ends; NULL: nowhere else. The coordinator's handle
+// may be freed meanwhile.
 dmtcp_result dmtcp_foreign_sets_new(const struct dmtcp_coordinator *coordinator,
-                                    const char *state_dir, struct dmtcp_foreign_sets **sets);
+                                    const char *state_dir, const char *const *image_dirs,
+                                    struct dmtcp_foreign_sets **sets);
 
 // Checkpoints the whole computation and gives a set of its images. limit_ms covers everything:
 // until all workers run, the round, and sealing. DMTCP_ERR_CHECKPOINT_TIMED_OUT: the round goes on,

@@ -46,6 +46,7 @@ using child = owner<dmtcp_child, dmtcp_child_free>;
 using computation = owner<dmtcp_computation, dmtcp_computation_free>;
 using coordinator = owner<dmtcp_coordinator, dmtcp_coordinator_free>;
 using foreign_sets = owner<dmtcp_foreign_sets, dmtcp_foreign_sets_free>;
+using helper_coordinator = owner<dmtcp_helper_coordinator, dmtcp_helper_coordinator_free>;
 using job = owner<dmtcp_job, dmtcp_job_free>;
 using key_values = owner<dmtcp_key_values, dmtcp_key_values_free>;
 using native_worker = owner<dmtcp_native_worker, dmtcp_native_worker_free>;

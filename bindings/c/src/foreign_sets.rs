@@ -7,7 +7,7 @@ use crate::arguments::limit;
 use crate::boundary::{call, contain};
 use crate::codes::ResultCode;
 use crate::coordinator::Coordinator;
-use crate::ffi::{In, Out, Owned, Text};
+use crate::ffi::{In, Out, Owned, Text, TextList};
 use crate::set::Set;
 
 /// Complete, checked and durable sets of the computation under any coordinator, stock ones included.
@@ -15,18 +15,23 @@ use crate::set::Set;
 pub struct ForeignSets(Sets);
 
 /// Sets of the computation under this coordinator, in this state directory, which is made if it is
-/// not there. Nothing is sent. The coordinator's handle may be freed meanwhile.
+/// not there. Nothing is sent. Images are looked for where the processes and the coordinator name
+/// directories, and in `image_dirs`, which a NULL ends; NULL: nowhere else. The coordinator's handle
+/// may be freed meanwhile.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmtcp_foreign_sets_new(
     coordinator: In<Coordinator>,
     state_dir: Text,
+    image_dirs: TextList,
     sets: Out<*mut ForeignSets>,
 ) -> ResultCode {
     call(|| {
         let handle = coordinator.get("coordinator")?.handle();
         let place = sets.place("sets")?;
         let store = Store::open(state_dir.path("state_dir")?)?;
-        place.put_object(ForeignSets(Sets::new(handle, store)));
+        let dirs = image_dirs.get().unwrap_or_default().into_iter();
+        let sets = dirs.fold(Sets::new(handle, store), |sets, dir| sets.image_dir(dir));
+        place.put_object(ForeignSets(sets));
         Ok(())
     })
 }

@@ -4,6 +4,7 @@
 //! name, length of the memory (8 bytes), the memory. Numbers are little-endian; what they mean inside
 //! the memory is the program's business.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::codes::ResultCode;
@@ -24,28 +25,24 @@ impl Regions {
         self.0.remove(name).is_some()
     }
 
-    /// What is in all of them now.
-    pub(crate) fn save(&self) -> Vec<u8> {
-        let bytes: usize = self
-            .0
-            .iter()
-            .map(|(name, region)| 12 + name.len() + region.len())
-            .sum();
-        let mut saved = Vec::with_capacity(MAGIC.len() + bytes);
-        saved.extend_from_slice(MAGIC);
+    /// What is in all of them now, in parts of which every other is the memory itself.
+    pub(crate) fn parts(&self) -> Vec<Cow<'_, [u8]>> {
+        let mut parts = Vec::with_capacity(1 + 2 * self.0.len());
+        parts.push(Cow::Borrowed(MAGIC));
         for (name, region) in &self.0 {
             // Names are checked when they are registered.
             let name_len = u32::try_from(name.len()).unwrap_or(u32::MAX);
-            saved.extend_from_slice(&name_len.to_le_bytes());
-            saved.extend_from_slice(name.as_bytes());
-            saved.extend_from_slice(&(region.len() as u64).to_le_bytes());
-            region.append_to(&mut saved);
+            let mut head = name_len.to_le_bytes().to_vec();
+            head.extend_from_slice(name.as_bytes());
+            head.extend_from_slice(&(region.len() as u64).to_le_bytes());
+            parts.push(Cow::Owned(head));
+            parts.push(Cow::Borrowed(region.bytes()));
         }
-        saved
+        parts
     }
 
     /// Fills all of them, or none: names and lengths must be those of the image.
-    pub(crate) fn load(&self, saved: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn load(&mut self, saved: &[u8]) -> Result<(), Failure> {
         let found = parse(saved)?;
         for name in found.keys().filter(|name| !self.0.contains_key(**name)) {
             return Err(state(format!(
@@ -63,7 +60,7 @@ impl Regions {
                 )));
             }
         }
-        for (name, region) in &self.0 {
+        for (name, region) in &mut self.0 {
             if let Some(bytes) = found.get(name.as_str()) {
                 region.fill(bytes);
             }
@@ -115,6 +112,10 @@ mod tests {
         regions
     }
 
+    fn save(memory: &mut [(&str, Vec<u8>)]) -> Vec<u8> {
+        regions(memory).parts().concat()
+    }
+
     fn memory(first: &[u8], second: &[u8]) -> [(&'static str, Vec<u8>); 3] {
         [
             ("grid", first.to_vec()),
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn all_that_is_registered_comes_back() {
         let mut before = memory(b"abc", b"\0\x01");
-        let saved = regions(&mut before).save();
+        let saved = save(&mut before);
         let mut after = memory(b"xyz", b"..");
         regions(&mut after).load(&saved).unwrap();
         assert_eq!(after, before);
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn another_registration_changes_nothing_and_is_told() {
-        let saved = regions(&mut memory(b"abc", b"12")).save();
+        let saved = save(&mut memory(b"abc", b"12"));
         for (mut other, why) in [
             (
                 memory(b"wxyz", b"..").to_vec(),
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_or_foreign_is_refused() {
-        let saved = regions(&mut memory(b"abc", b"12")).save();
+        let saved = save(&mut memory(b"abc", b"12"));
         for end in 0..saved.len() {
             let mut other = memory(b"xyz", b"..");
             let result = regions(&mut other).load(&saved[..end]);

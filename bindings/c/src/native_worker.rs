@@ -121,12 +121,15 @@ pub extern "C" fn dmtcp_native_worker_safe_point(
         let worker = worker.get("worker")?;
         let place = checkpointed.place("checkpointed")?;
         let mut state = worker.lock();
-        if !state.worker()?.is_asked() {
+        let State { worker, regions } = &mut *state;
+        let worker = worker.as_mut().ok_or(Error::AlreadyLeft)?;
+        if !worker.is_asked() {
             place.put(0);
             return Ok(());
         }
-        let saved = state.regions.save();
-        place.put(was_checkpointed(&state.worker()?.safe_point_bytes(&saved)?));
+        let parts = regions.parts();
+        let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+        place.put(was_checkpointed(&worker.safe_point_parts(&parts)?));
         Ok(())
     })
 }

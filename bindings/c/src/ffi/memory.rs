@@ -67,17 +67,22 @@ impl Region {
         self.len
     }
 
-    /// Appends a copy of what is there now.
-    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
-        if self.len > 0 {
-            // SAFETY: as in `Memory::bytes`, for as long as the header says that it is registered.
-            bytes.extend_from_slice(unsafe { slice::from_raw_parts(self.start, self.len) });
+    /// What is there, while nobody of this library fills it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.len == 0 {
+            return &[];
         }
+        // SAFETY: as in `Memory::bytes`, for as long as the header says that it is registered; the
+        // caller does not write it while a call reads it.
+        unsafe { slice::from_raw_parts(self.start, self.len) }
     }
 
     /// Puts these bytes there; they are as many as it has.
-    pub(crate) fn fill(&self, bytes: &[u8]) {
+    pub(crate) fn fill(&mut self, bytes: &[u8]) {
         assert_eq!(bytes.len(), self.len, "the caller has compared them");
+        if self.len == 0 {
+            return;
+        }
         // SAFETY: the caller's memory has as many bytes and may be written, as the header says; it
         // does not overlap with ours.
         unsafe {
@@ -96,12 +101,8 @@ mod tests {
     #[test]
     fn a_region_is_read_and_filled() {
         let mut memory = *b"abcd";
-        let region = Memory(memory.as_mut_ptr().cast())
-            .region(4, "data")
-            .unwrap();
-        let mut copy = b"x".to_vec();
-        region.append_to(&mut copy);
-        assert_eq!(copy, b"xabcd");
+        let mut region = Memory::of(&mut memory).region(4, "data").unwrap();
+        assert_eq!(region.bytes(), b"abcd");
         region.fill(b"efgh");
         assert_eq!(&memory, b"efgh");
     }
@@ -110,8 +111,9 @@ mod tests {
     fn nothing_may_be_null_and_something_may_not() {
         let none = Memory(ptr::null_mut());
         assert_eq!(none.bytes(0, "data").unwrap(), b"");
-        let region = none.region(0, "data").unwrap();
-        region.append_to(&mut Vec::new());
+        let mut nothing = none.region(0, "data").unwrap();
+        assert_eq!(nothing.bytes(), b"");
+        nothing.fill(b"");
         for failure in [none.bytes(1, "data").err(), none.region(1, "data").err()] {
             assert_eq!(failure.unwrap().code, ResultCode::DMTCP_ERR_NULL);
         }

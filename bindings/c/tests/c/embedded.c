@@ -112,7 +112,8 @@ static void foreign(dmtcp_computation *computation, const char *state) {
   CHECK_CODE(DMTCP_ERR_NOT_SUPPORTED, dmtcp_coordinator_checkpoint_dir(coordinator, &dir));
   CHECK_CODE(DMTCP_ERR_NOT_SUPPORTED, dmtcp_coordinator_set_log_mask(coordinator, 1));
   dmtcp_foreign_sets *sets = NULL;
-  OK(dmtcp_foreign_sets_new(coordinator, state, &sets));
+  const char *const more[] = {"/nonexistent", NULL};
+  OK(dmtcp_foreign_sets_new(coordinator, state, more, &sets));
   dmtcp_coordinator_free(coordinator);
   dmtcp_set *set = NULL;
   CHECK_CODE(DMTCP_ERR_ARGUMENT, dmtcp_foreign_sets_finish(sets, LONG, &set));

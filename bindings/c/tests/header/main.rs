@@ -122,3 +122,22 @@ fn the_readme_shows_the_example_as_it_is() {
     let example = read(&in_crate("examples/status.c"));
     assert!(example.contains(shown), "not in examples/status.c: {shown}");
 }
+
+/// What the header has a `_free` for has an owner in C++.
+#[test]
+fn every_object_has_an_owner_in_cpp() {
+    let header = read(&in_crate("include/dmtcp_rs.h"));
+    let owners = read(&in_crate("include/dmtcp_rs.hpp"));
+    let mut count = 0;
+    for line in header.lines() {
+        let Some((name, _)) = line
+            .strip_prefix("void dmtcp_")
+            .and_then(|rest| rest.split_once("_free("))
+        else {
+            continue;
+        };
+        assert!(owners.contains(&format!("using {name} = owner<")), "{name}");
+        count += 1;
+    }
+    assert!(count > 15, "{count}");
+}

@@ -11,8 +11,7 @@ use dmtcp_client::coordinator::Coordinator;
 use dmtcp_client::standalone::{Standalone, StandaloneConfig};
 use dmtcp_proto::{Dialect, Interval};
 
-use crate::LINKED;
-use crate::compiler::{Compiler, run, succeed};
+use crate::compiler::{Compiler, linked, run, succeed};
 
 /// What `dmtcpctl coordinator` does of all that: it serves on the socket that is its standard input.
 #[test]
@@ -38,7 +37,7 @@ const WORDS: &str = "HELPER_TEST_WORDS";
 #[test]
 fn it_outlives_the_program() {
     let Some(cc) = Compiler::find() else { return };
-    for linked in LINKED {
+    for &linked in linked() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("dmtcpctl");
         // Written by another process: nobody here has it open while it is executed.
