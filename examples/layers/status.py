@@ -6,7 +6,7 @@ import time
 
 import dmtcp
 
-coordinator = dmtcp.Coordinator(sys.argv[1], dialect="3")
+coordinator = dmtcp.Coordinator(sys.argv[1], dialect="v3")
 for line in sys.stdin:
     took = []
     for _ in range(int(line)):
