@@ -4,8 +4,8 @@
 mod support;
 
 use dmtcp_proto::{
-    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Interval, Reply,
-    RoundError, Verb, WorkerState,
+    AfterCheckpoint, Command, CommandError, CoordinatorConfig, Dialect, Event, Input, Interval,
+    Reply, RoundError, Survivors, Verb, WorkerState,
 };
 use std::time::Duration;
 use support::{
@@ -121,5 +121,47 @@ fn kills_that_wait_for_a_seal_are_kept_once() {
         world.seal(Ok(()));
         workers[0].take(&mut world);
         assert!(world.has_event(|event| matches!(event, Event::Killing { .. })));
+    });
+}
+
+/// A worker that is given up on dies, and with it what it sent and nobody read: also the word that it
+/// got to where those of its host wait for each other. They stood still for ever behind it.
+#[test]
+fn whose_word_of_where_it_is_was_not_read_may_have_held_its_host() {
+    for_each_barrier_dialect(|dialect| {
+        let (mut world, mut workers) = told(dialect, &["here", "here", "there"]);
+        through_barriers(&mut world, &mut workers, 1);
+        workers[2].reach(&mut world, 1);
+        world.wait(Duration::from_secs(10));
+        let numbers: Vec<u64> = world.core.workers().map(|worker| worker.number).collect();
+        // Its next word is on its way, and lost.
+        world.input(Input::GiveUp {
+            round: 1,
+            workers: &numbers[..1],
+            after: Duration::from_secs(10),
+            survivors: Survivors::RunOn,
+        });
+        assert_eq!(world.killed.len(), 1, "nothing says yet that it got there");
+
+        // The one beside it, which waits for it, says nothing more.
+        world.wait(CoordinatorConfig::default().kill_timeout);
+        let killed: Vec<_> = world.killed.iter().map(|worker| worker.id).collect();
+        assert_eq!(killed, [workers[0].id, workers[1].id]);
+        let mut left = workers.split_off(2);
+        assert!(left[0].released(&mut world).is_some());
+        for step in 2..left[0].steps().len() {
+            left[0].reach(&mut world, step);
+        }
+        left[0].report(&mut world);
+        support::resume_all(&mut world, &mut left);
+
+        let next = world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        support::write_images(&mut world, &mut left);
+        world.seal(Ok(()));
+        let reply = world.reply(next);
+        assert!(
+            matches!(reply, Some(Ok(Reply::Checkpointed(_)))),
+            "{reply:?}"
+        );
     });
 }

@@ -314,11 +314,14 @@ impl CoordinatorCore {
                 // From here on stock workers of one host wait for each other in a barrier of
                 // their own, sized for the lost one: no message frees them, also if the round had
                 // failed before. Those that were told to exit have their own deadline.
-                if state != WorkerState::PreSuspend
-                    && self.kill.is_none()
-                    && !self.waits_only_here()
-                {
+                if self.kill.is_some() || self.waits_only_here() {
+                    return;
+                }
+                if state != WorkerState::PreSuspend {
                     self.kill_stuck(&worker.host);
+                } else if vanished && worker.passed > 0 && !worker.waiting {
+                    // It may have got there, and its word of that was not read any more.
+                    self.may_be_stuck(&worker.host);
                 }
             }
             // Its image is there, so the set can be complete; but those of its host that have not
@@ -329,11 +332,16 @@ impl CoordinatorCore {
                     && self.kill.is_none()
                     && !self.waits_only_here() =>
             {
-                let deadline = self.now + self.config.kill_timeout;
-                self.stuck.entry(worker.host.clone()).or_insert(deadline);
+                self.may_be_stuck(&worker.host);
             }
             Part::Told | Part::Reported => {}
         }
+    }
+
+    /// Gives those of a host some time to come to run; who does not waits for the lost one.
+    fn may_be_stuck(&mut self, host: &Text) {
+        let deadline = self.now + self.config.kill_timeout;
+        self.stuck.entry(host.clone()).or_insert(deadline);
     }
 
     /// Kills the processes of a host that are not running.

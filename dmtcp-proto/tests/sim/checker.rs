@@ -1,9 +1,10 @@
 //! Books of what was said on all wires, kept without asking the core, and the rules that every
 //! output is held against.
 
-use dmtcp_proto::{Command, Dialect, UniquePid, Verb, WorkerState};
+use dmtcp_proto::{Command, Dialect, Instant, UniquePid, Verb, WorkerState};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod given_up;
 mod heard;
 mod said;
 
@@ -26,6 +27,11 @@ pub(crate) enum Rule {
     Freed,
     /// A worker is killed, and nothing was wrong.
     KilledWithoutCause,
+    /// Somebody is cut off because the embedding program gave up on others, on one that has got on
+    /// since, or in another round.
+    CutOffWrongly,
+    /// Somebody who is given up on stays, or his round goes on.
+    GivenUpKept,
     /// A generation or the number of a round is used again, or is not the next one.
     Generation,
     /// Something waits for ever.
@@ -52,6 +58,10 @@ struct Peer {
     host: &'static str,
     /// It was accepted as a worker.
     accepted: bool,
+    /// By which the embedding program knows it.
+    number: u64,
+    /// When it got to its latest step, or was let go on from there.
+    since: Instant,
     state: WorkerState,
     /// In the round under way: it was told; at how many barriers it was; it waits at the last one.
     told: bool,
@@ -81,6 +91,8 @@ struct Round {
     lost: Option<String>,
     over: bool,
     sealing: bool,
+    /// Somebody was given up on before all images were there.
+    given_up: bool,
 }
 
 /// See the module's documentation.
@@ -89,7 +101,7 @@ pub(crate) struct Checker {
     dialect: Dialect,
     peers: BTreeMap<u64, Peer>,
     round: Option<Round>,
-    last_round: u64,
+    pub(crate) last_round: u64,
     /// Barriers of this round or restart that all have gone through; and behind this input.
     released: usize,
     releasing: usize,
@@ -102,6 +114,10 @@ pub(crate) struct Checker {
     prefixes: Vec<UniquePid>,
     sealed_now: Option<(u64, bool)>,
     round_ended_now: bool,
+    /// The one who was accepted last.
+    accepted_last: u64,
+    given_up: Option<given_up::GivenUp>,
+    pub(crate) now: Instant,
     pub(crate) killing: bool,
     pub(crate) may_stall: bool,
     /// No fork takes so long that a round of 2.x stops waiting for it.
@@ -127,6 +143,9 @@ impl Checker {
             prefixes: Vec::new(),
             sealed_now: None,
             round_ended_now: false,
+            accepted_last: 0,
+            given_up: None,
+            now: Instant::ZERO,
             killing: false,
             may_stall: false,
             forks_are_short: false,

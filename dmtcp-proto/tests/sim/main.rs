@@ -65,11 +65,14 @@ fn lives_of(dialect: Dialect) {
 }
 
 /// What has to have happened in so many lives.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 11] = [
     "sets",
     "rounds failed by a loss",
     "rounds failed by the sealer",
     "rounds stalled",
+    "give-ups, run on",
+    "give-ups, all killed",
+    "give-ups for nothing",
     "rounds killed",
     "restarts",
     "peers refused",

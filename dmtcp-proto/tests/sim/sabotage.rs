@@ -30,6 +30,14 @@ pub(crate) enum Sabotage {
     SpareTheStuck,
     /// Gives the generation of the round before.
     OldGeneration,
+    /// Cuts who is given up on off, and does not kill it.
+    SpareTheGivenUp,
+    /// Kills the next one, too.
+    KillABystander,
+    /// Makes a set without those that are given up on.
+    SealWithoutTheLate,
+    /// Gives up on a round in the place of the one before it.
+    TakeAnyRound,
 }
 
 /// What is done, and what has to be remembered for it.
@@ -38,6 +46,9 @@ pub(crate) struct Saboteur {
     plan: Option<Sabotage>,
     waiter: Option<RequestId>,
     in_round: bool,
+    giving_up: bool,
+    /// A round whose failure is kept from the world.
+    failed: Option<(u64, u32)>,
 }
 
 impl Saboteur {
@@ -45,6 +56,8 @@ impl Saboteur {
         plan: None,
         waiter: None,
         in_round: false,
+        giving_up: false,
+        failed: None,
     };
 
     pub(crate) fn with(plan: Sabotage) -> Self {
@@ -58,6 +71,16 @@ impl Saboteur {
         self.waiter = Some(RequestId(id));
     }
 
+    /// The embedding program gives up on some; in which round, as the core is told.
+    pub(crate) fn gives_up(&mut self, round: u64, current: u64) -> u64 {
+        self.giving_up = true;
+        if self.plan == Some(Sabotage::TakeAnyRound) && round != current {
+            self.plan = None;
+            return current;
+        }
+        round
+    }
+
     /// Whether the end of this connection is kept from the core.
     pub(crate) fn swallows_end(&mut self, conn: u64) -> bool {
         let swallows = self.in_round && conn <= WORKERS && self.plan == Some(Sabotage::MissTheEnd);
@@ -68,6 +91,7 @@ impl Saboteur {
     }
 
     pub(crate) fn bend(&mut self, outputs: Vec<Output>, dialect: Dialect) -> Vec<Output> {
+        let giving_up = std::mem::take(&mut self.giving_up);
         let Some(plan) = self.plan else {
             return outputs;
         };
@@ -76,7 +100,9 @@ impl Saboteur {
             if matches!(output, Output::Seal { .. }) {
                 self.in_round = false;
             }
-            if self.plan.is_some() {
+            if self.plan.is_some() && giving_up {
+                self.one_of_giving_up(plan, output, &mut bent);
+            } else if self.plan.is_some() {
                 self.one(plan, output, dialect, &mut bent);
             } else {
                 bent.push(output);
@@ -143,6 +169,40 @@ impl Saboteur {
             }
             // Its connection is closed without it.
             (Sabotage::SpareTheStuck, Output::KillProcess { .. }) => self.plan = None,
+            (_, output) => bent.push(output),
+        }
+    }
+
+    fn one_of_giving_up(&mut self, plan: Sabotage, output: Output, bent: &mut Vec<Output>) {
+        match (plan, output) {
+            (Sabotage::SpareTheGivenUp, Output::KillProcess { .. }) => self.plan = None,
+            (Sabotage::KillABystander, Output::KillProcess { conn, worker }) => {
+                let next = ConnId(if conn.0 == 1 { 2 } else { 1 });
+                let bystander = worker.clone();
+                bent.push(Output::KillProcess { conn, worker });
+                bent.push(Output::KillProcess {
+                    conn: next,
+                    worker: bystander,
+                });
+                self.plan = None;
+            }
+            (
+                Sabotage::SealWithoutTheLate,
+                Output::Event(Event::CheckpointFailed {
+                    round, generation, ..
+                }),
+            ) => self.failed = Some((round, generation)),
+            (Sabotage::SealWithoutTheLate, Output::Close { conn }) => {
+                bent.push(Output::Close { conn });
+                if let Some((round, generation)) = self.failed.take() {
+                    bent.push(Output::Seal {
+                        round,
+                        computation: UniquePid::NULL.with_generation(generation),
+                        images: Vec::new(),
+                    });
+                    self.plan = None;
+                }
+            }
             (_, output) => bent.push(output),
         }
     }
@@ -237,17 +297,53 @@ mod tests {
     fn is_found_as(sabotage: Sabotage, dialects: &[Dialect], crashes: usize, rule: Rule) {
         for &dialect in dialects {
             let found = found(sabotage, dialect, crashes);
-            let (states, depth) = (found.states, found.depth);
-            let Some((violation, path)) = found.violation else {
-                panic!("{sabotage:?} in {dialect:?} is not found in {states} states");
-            };
-            println!(
-                "{sabotage:?} in {dialect:?}: {:?} after {} steps, {states} states, depth {depth}",
-                violation.rule,
-                path.len()
-            );
-            assert_eq!(violation.rule, rule, "{dialect:?}: {}", violation.what);
+            is_found(sabotage, dialect, found, rule);
         }
+    }
+
+    fn is_found(sabotage: Sabotage, dialect: Dialect, found: Found, rule: Rule) {
+        let (states, depth) = (found.states, found.depth);
+        let Some((violation, path)) = found.violation else {
+            panic!("{sabotage:?} in {dialect:?} is not found in {states} states");
+        };
+        println!(
+            "{sabotage:?} in {dialect:?}: {:?} after {} steps, {states} states, depth {depth}",
+            violation.rule,
+            path.len()
+        );
+        assert_eq!(violation.rule, rule, "{dialect:?}: {}", violation.what);
+    }
+
+    /// One worker is given up on, at any time.
+    fn is_found_giving_up(sabotage: Sabotage, rule: Rule) {
+        for &dialect in Dialect::ALL {
+            let found = search(&Plan {
+                give_ups: 1,
+                sabotage: Saboteur::with(sabotage),
+                ..Plan::new(dialect, &["one", "one"], &[CHECKPOINT, CHECKPOINT])
+            });
+            is_found(sabotage, dialect, found, rule);
+        }
+    }
+
+    #[test]
+    fn who_is_given_up_on_is_spared() {
+        is_found_giving_up(Sabotage::SpareTheGivenUp, Rule::GivenUpKept);
+    }
+
+    #[test]
+    fn a_bystander_is_killed_with_the_late() {
+        is_found_giving_up(Sabotage::KillABystander, Rule::CutOffWrongly);
+    }
+
+    #[test]
+    fn a_set_is_made_without_the_late() {
+        is_found_giving_up(Sabotage::SealWithoutTheLate, Rule::SetNotWhole);
+    }
+
+    #[test]
+    fn another_round_is_given_up() {
+        is_found_giving_up(Sabotage::TakeAnyRound, Rule::CutOffWrongly);
     }
 
     const BARRIERS: [Dialect; 2] = [Dialect::V3, Dialect::V5];

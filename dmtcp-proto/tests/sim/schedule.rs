@@ -1,7 +1,9 @@
 //! A random life of a world: everything takes its time, much goes wrong, and in the end all is
 //! well again and has to work.
 
-use dmtcp_proto::{AfterCheckpoint, Command, CoordinatorConfig, Dialect, Instant, Interval};
+use dmtcp_proto::{
+    AfterCheckpoint, Command, CoordinatorConfig, Dialect, Instant, Interval, Survivors,
+};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
@@ -28,7 +30,18 @@ enum Event {
     Seal,
     Thaw(usize),
     GiveUp(usize),
+    /// The embedding program acts on what it saw.
+    CutOff(usize),
     Chaos,
+}
+
+/// Workers that were late when the embedding program looked.
+#[derive(Clone, Debug)]
+struct Look {
+    round: u64,
+    workers: Vec<u64>,
+    after: Duration,
+    survivors: Survivors,
 }
 
 /// One life, from its seed.
@@ -48,6 +61,8 @@ pub(crate) struct Life {
     /// Nothing goes wrong any more.
     healing: bool,
     requests: Vec<u64>,
+    /// What the embedding program saw, and for whom it will wait no longer.
+    looks: Vec<Look>,
     pub(crate) happened: u64,
 }
 
@@ -82,6 +97,7 @@ impl Life {
             pause,
             healing: false,
             requests: Vec::new(),
+            looks: Vec::new(),
             happened: 0,
         }
     }
@@ -244,6 +260,11 @@ impl Life {
                     self.world.hang_up(conn);
                 }
             }
+            Event::CutOff(look) => {
+                let look = self.looks[look].clone();
+                self.world
+                    .give_up(look.round, &look.workers, look.after, look.survivors);
+            }
             Event::Chaos if self.chaos > 0 => {
                 self.chaos -= 1;
                 self.chaos();
@@ -272,7 +293,7 @@ impl Life {
     }
 
     fn chaos(&mut self) {
-        match self.random.below(20) {
+        match self.random.below(24) {
             0 | 1 => self.launch(),
             2 => self.crash(),
             3 => {
@@ -321,6 +342,7 @@ impl Life {
             }
             17 => self.duplicate(),
             18 => self.restore(),
+            20..=23 => self.look(),
             _ => {
                 let time = self.random.between(MILLI, Duration::from_secs(3));
                 self.world.wait(time);
@@ -350,6 +372,48 @@ impl Life {
             Command::SetInterval(Interval::Never),
             Command::Kill,
         ])
+    }
+
+    /// The embedding program looks who is late, and a moment later gives up on some of them; now and
+    /// then it has the wrong round, or names others, too.
+    fn look(&mut self) {
+        let Some(standing) = self.world.core.standing(self.world.now) else {
+            return;
+        };
+        let all: Vec<u64> = match self.random.percent(10) {
+            true => self.world.core.workers().map(|w| w.number).collect(),
+            false => standing
+                .late
+                .iter()
+                .map(|late| late.worker.number)
+                .collect(),
+        };
+        let share = self.random.choose(&[30, 60, 100]);
+        let workers: Vec<u64> = all
+            .into_iter()
+            .filter(|_| self.random.percent(share))
+            .collect();
+        let round = standing.round.unwrap_or(self.world.checker.last_round);
+        let wrong = [
+            round,
+            round,
+            round,
+            round,
+            round,
+            round - round.min(1),
+            round + 1,
+        ];
+        let look = Look {
+            round: self.random.choose(&wrong),
+            workers,
+            after: self.random.choose(&[Duration::ZERO, MILLI, 30 * MILLI]),
+            survivors: self
+                .random
+                .choose(&[Survivors::RunOn, Survivors::RunOn, Survivors::Killed]),
+        };
+        self.looks.push(look);
+        let wait = self.random.choose(&[Duration::ZERO, 10 * MICRO, 2 * MILLI]);
+        self.at(wait, Event::CutOff(self.looks.len() - 1));
     }
 
     fn tool(&mut self) {

@@ -4,7 +4,7 @@
 //! as long as it may. So an order in which it reads late is one in which its messages arrive late.
 //! Time goes on where nothing else can happen, or earlier where the plan says so.
 
-use dmtcp_proto::{AfterCheckpoint, Command, CoordinatorConfig, Dialect};
+use dmtcp_proto::{AfterCheckpoint, Command, CoordinatorConfig, Dialect, Survivors};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(crate) enum Action {
     Exec(usize),
     /// The next one of the plan asks.
     Ask(usize),
+    /// The embedding program waits no longer for this worker, or for all, in this round.
+    GiveUp(Option<u64>, u64, Survivors),
     Launch,
     Seal(bool),
     Wake,
@@ -54,6 +56,7 @@ pub(crate) struct Plan {
     pub(crate) launches: usize,
     pub(crate) failed_seals: usize,
     pub(crate) early_wakes: usize,
+    pub(crate) give_ups: usize,
     pub(crate) sabotage: Saboteur,
 }
 
@@ -73,6 +76,7 @@ impl Plan {
             launches: 0,
             failed_seals: 0,
             early_wakes: 0,
+            give_ups: 0,
             sabotage: Saboteur::NONE,
         }
     }
@@ -88,6 +92,7 @@ struct State {
     launches: usize,
     failed_seals: usize,
     early_wakes: usize,
+    give_ups: usize,
 }
 
 /// What a search has seen.
@@ -173,9 +178,11 @@ fn path(seen: &HashMap<u128, (u128, Option<Action>)>, mut hash: u128) -> Vec<Act
 
 /// What need not happen.
 fn is_chance(action: Action) -> bool {
-    use Action::{Ask, Crash, Exec, Fork, Launch};
-    matches!(action, Crash(..) | Fork(_) | Exec(_) | Ask(_) | Launch)
-        || action == Action::Seal(false)
+    use Action::{Ask, Crash, Exec, Fork, GiveUp, Launch};
+    matches!(
+        action,
+        Crash(..) | Fork(_) | Exec(_) | Ask(_) | GiveUp(..) | Launch
+    ) || action == Action::Seal(false)
 }
 
 impl State {
@@ -197,6 +204,7 @@ impl State {
             launches: plan.launches,
             failed_seals: plan.failed_seals,
             early_wakes: plan.early_wakes,
+            give_ups: plan.give_ups,
         }
     }
 
@@ -215,6 +223,9 @@ impl State {
         }
         if self.launches > 0 {
             actions.push(Action::Launch);
+        }
+        if self.give_ups > 0 {
+            give_ups(world, &mut actions);
         }
         for number in world.living() {
             let process = &world.processes[number];
@@ -244,6 +255,7 @@ impl State {
             }
             Action::Seal(false) => self.failed_seals -= 1,
             Action::Ask(_) => self.asked += 1,
+            Action::GiveUp(..) => self.give_ups -= 1,
             Action::Launch => self.launches -= 1,
             Action::Crash(..) => self.crashes -= 1,
             Action::Fork(_) => self.forks -= 1,
@@ -257,7 +269,8 @@ impl State {
     /// unordered.
     fn hash(&self) -> u128 {
         let budget = (self.crashes, self.forks, self.execs, self.launches);
-        let budget = (budget, self.asked, self.failed_seals, self.early_wakes);
+        let later = (self.failed_seals, self.early_wakes, self.give_ups);
+        let budget = (budget, self.asked, later);
         hash(format!("{budget:?}{:?}", self.world).as_bytes())
     }
 
@@ -289,6 +302,21 @@ fn hash(text: &[u8]) -> u128 {
     u128::from(one) << 64 | u128::from(two)
 }
 
+/// Whom the embedding program can give up on: those that it saw, which may have got on since, in this
+/// round or the one before.
+fn give_ups(world: &World, actions: &mut Vec<Action>) {
+    let Some(round) = world.core.standing(world.now).and_then(|now| now.round) else {
+        return;
+    };
+    for survivors in [Survivors::RunOn, Survivors::Killed] {
+        for worker in world.core.workers() {
+            actions.push(Action::GiveUp(Some(worker.number), round, survivors));
+        }
+        actions.push(Action::GiveUp(None, round, survivors));
+        actions.push(Action::GiveUp(None, round - 1, survivors));
+    }
+}
+
 /// What happens by itself, sooner or later.
 fn ready(world: &World) -> Vec<Action> {
     let with_up = world.links.iter().filter(|(_, link)| link.has_up());
@@ -317,6 +345,12 @@ fn apply(world: &mut World, action: Action, plan: &Plan) {
                 world.saboteur.waits(id);
             }
         },
+        Action::GiveUp(worker, round, survivors) => {
+            let all = world.core.workers().map(|worker| worker.number);
+            let wanted = |number: &u64| worker.is_none_or(|worker| worker == *number);
+            let workers: Vec<u64> = all.filter(wanted).collect();
+            world.give_up(round, &workers, Duration::ZERO, survivors);
+        }
         Action::Launch => {
             world.start(plan.hosts[0], Birth::Launched, None);
         }

@@ -123,6 +123,27 @@ fn three_workers_and_a_crash() {
     });
 }
 
+#[test]
+fn who_is_late_is_given_up_on() {
+    search_all("a give-up", Dialect::ALL, |dialect| Plan {
+        give_ups: 1,
+        ..Plan::new(dialect, &["one", "one"], &[CHECKPOINT])
+    });
+    search_all("a give-up on two hosts", &FAMILIES, |dialect| Plan {
+        give_ups: 1,
+        ..Plan::new(dialect, &["one", "two"], &[CHECKPOINT])
+    });
+}
+
+#[test]
+fn a_give_up_and_a_crash() {
+    search_all("a give-up, a crash", &FAMILIES, |dialect| Plan {
+        give_ups: 1,
+        crashes: 1,
+        ..Plan::new(dialect, &["one", "one"], &[OWN_CHECKPOINT])
+    });
+}
+
 /// Minutes: `DMTCP_SIM_WORLDS=large`.
 #[test]
 fn larger_worlds() {
@@ -142,6 +163,10 @@ fn larger_worlds() {
     search_all("two tools, two crashes", &FAMILIES, |dialect| Plan {
         crashes: 2,
         ..Plan::new(dialect, &["one", "two"], &[CHECKPOINT, CHECKPOINT])
+    });
+    search_all("three workers, two give-ups", &FAMILIES, |dialect| Plan {
+        give_ups: 2,
+        ..Plan::new(dialect, &["one", "one", "two"], &[OWN_CHECKPOINT])
     });
     search_all("everything once", &FAMILIES, |dialect| Plan {
         crashes: 1,

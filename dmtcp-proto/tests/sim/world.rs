@@ -4,7 +4,7 @@
 
 use dmtcp_proto::{
     Body, Command, ConnId, CoordinatorConfig, CoordinatorCore, Dialect, Input, Instant, Message,
-    RequestId, UniquePid, WorkerExit, WorkerInput, WorkerState,
+    RequestId, Survivors, UniquePid, WorkerExit, WorkerInput, WorkerState,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -156,6 +156,36 @@ impl World {
         self.tell(Input::Forget { id: RequestId(id) });
     }
 
+    /// The embedding program waits no longer for these workers.
+    pub(crate) fn give_up(
+        &mut self,
+        round: u64,
+        workers: &[u64],
+        after: Duration,
+        survivors: Survivors,
+    ) {
+        self.note(|| {
+            format!("given up, round {round}: {workers:?} after {after:?}, {survivors:?}")
+        });
+        self.checker.now = self.now;
+        self.checker.gives_up(round, workers, after, survivors);
+        let before = self.living().len();
+        let current = self.core.standing(self.now).and_then(|now| now.round);
+        let round = self.saboteur.gives_up(round, current.unwrap_or(round));
+        self.tell(Input::GiveUp {
+            round,
+            workers,
+            after,
+            survivors,
+        });
+        let kind = match (self.living().len() < before, survivors) {
+            (false, _) => "give-ups for nothing",
+            (true, Survivors::RunOn) => "give-ups, run on",
+            (true, Survivors::Killed) => "give-ups, all killed",
+        };
+        *self.record.counts.entry(kind).or_default() += 1;
+    }
+
     /// Somebody who connects and says this, which may be nothing.
     pub(crate) fn stranger(&mut self, noise: Vec<u8>) -> u64 {
         self.note(|| format!("a stranger with {} bytes", noise.len()));
@@ -190,7 +220,11 @@ impl World {
             let Some(packet) = link.up.front() else { break };
             let is_exec = |message: &Message| matches!(message.body, Body::ProcessAfterExec { .. });
             // The books are kept by input: what a new program says is one of its own.
-            if !heard.is_empty() && packet.message.as_ref().is_some_and(is_exec) {
+            // One that became another program can get to two barriers that others have passed.
+            let is_barrier = |message: &Message| matches!(message.body, Body::Barrier(_));
+            let next = packet.message.as_ref();
+            let again = next.is_some_and(is_barrier) && heard.iter().any(is_barrier);
+            if !heard.is_empty() && next.is_some_and(is_exec) || again {
                 break;
             }
             let rest = packet.bytes.len() - link.fed;
@@ -204,6 +238,7 @@ impl World {
                 heard.extend(packet.and_then(|packet| packet.message));
             }
         }
+        self.checker.now = self.now;
         for message in heard {
             if let Some(link) = self.links.get_mut(&conn) {
                 link.state = message.state;

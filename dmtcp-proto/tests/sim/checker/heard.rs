@@ -36,6 +36,7 @@ impl Checker {
             return;
         };
         let is_worker = peer.accepted;
+        let now = self.now;
         match &message.body {
             Body::UserCommand(command) => {
                 peer.verb = Some(command.verb);
@@ -56,16 +57,19 @@ impl Checker {
                 peer.state = message.state;
                 peer.arrived += 1;
                 peer.waiting = true;
+                peer.since = now;
             }
             Body::Ok if is_worker && message.state != WorkerState::Running => {
                 peer.state = message.state;
                 peer.arrived += 1;
                 peer.waiting = true;
+                peer.since = now;
                 if message.state == WorkerState::Checkpointed {
                     self.passed_its_image(conn);
                 }
             }
             Body::CheckpointFile(file) if is_worker => {
+                peer.since = now;
                 if barriers {
                     peer.state = message.state;
                 }
@@ -77,6 +81,7 @@ impl Checker {
             Body::Ok | Body::WorkerResuming if is_worker => {
                 peer.state = message.state;
                 peer.waiting = false;
+                peer.since = now;
                 if peer.arrived > 0 {
                     self.passed_its_image(conn);
                 }
@@ -98,6 +103,18 @@ impl Checker {
                 let lost = || format!("the worker of connection {conn} named no image");
                 round.lost.get_or_insert_with(lost);
             }
+        }
+    }
+
+    /// The coordinator ends a connection: what is under way from there is never read, such as the
+    /// word that it is where those of its host wait for each other.
+    pub(super) fn may_be_inside(&mut self, conn: u64) {
+        let Some(peer) = self.peers.get(&conn).filter(|peer| peer.told) else {
+            return;
+        };
+        let was_let_go_on = peer.arrived > 0 && !peer.waiting;
+        if peer.state == WorkerState::PreSuspend && was_let_go_on && !self.killing {
+            self.broken_hosts.insert(peer.host);
         }
     }
 

@@ -13,11 +13,14 @@ impl Checker {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return self.broken(Rule::Protocol, || format!("sent to closed {conn}"));
         };
+        let now = self.now;
         match &message.body {
             Body::Accept(_) => {
                 let twice = std::mem::replace(&mut peer.accepted, true);
                 peer.arrived = 0;
                 peer.state = WorkerState::Running;
+                peer.since = now;
+                self.accepted_last = conn;
                 self.require(!twice, Rule::Protocol, || format!("{conn} accepted twice"));
             }
             Body::DoCheckpoint(_) => self.ordered(conn, message.group),
@@ -78,6 +81,7 @@ impl Checker {
         };
         let (waiting, arrived, unfreeable) = (peer.waiting, peer.arrived, peer.unfreeable);
         peer.waiting = false;
+        peer.since = self.now;
         self.require(!unfreeable, Rule::Freed, || {
             format!("{conn} waits for a dead one and was released")
         });
@@ -159,7 +163,7 @@ impl Checker {
         };
         round.sealing = true;
         let (is_this, lost) = (round.number == number, round.lost.clone());
-        let generation = round.generation;
+        let (generation, given_up) = (round.generation, round.given_up);
         let mut wanted: Vec<String> = round.images.values().cloned().collect();
         let mut named: Vec<String> = images.iter().map(|image| image.path.to_string()).collect();
         let workers = self.peers.iter().filter(|(_, peer)| peer.accepted);
@@ -187,6 +191,9 @@ impl Checker {
         self.require(without.is_empty(), Rule::SetNotWhole, || {
             format!("{without:?} live and have no image")
         });
+        self.require(!given_up, Rule::SetNotWhole, || {
+            "somebody was given up on".into()
+        });
         self.require(lost.is_none(), Rule::SetNotWhole, || format!("{lost:?}"));
         let name = (computation.host_id, computation.time, computation.pid);
         let before = self.sets.insert(name, generation);
@@ -200,7 +207,8 @@ impl Checker {
     pub(crate) fn kill(&mut self, conn: u64) {
         let host = self.peers.get(&conn).map(|peer| peer.host);
         let beside_dead = host.is_some_and(|host| self.broken_hosts.contains(host));
-        let cause = self.killing || beside_dead || self.may_stall;
+        let given_up = self.is_killed_for_it(conn);
+        let cause = given_up || self.killing || beside_dead || self.may_stall;
         self.require(cause, Rule::KilledWithoutCause, || format!("{conn}"));
     }
 
@@ -216,7 +224,16 @@ impl Checker {
                 });
                 self.ended(*round);
             }
-            Event::CheckpointFailed { round, .. } => self.ended(*round),
+            Event::CheckpointFailed { round, reason, .. } => {
+                self.last_round = self.last_round.max(*round);
+                self.failed_for(reason);
+                self.ended(*round);
+            }
+            Event::WorkerJoined(info) => {
+                if let Some(peer) = self.peers.get_mut(&self.accepted_last) {
+                    peer.number = info.number;
+                }
+            }
             Event::Killing { .. } => self.killing = true,
             Event::RestartStarted {
                 expected,
@@ -255,6 +272,7 @@ impl Checker {
         for peer in self.peers.values_mut() {
             (peer.told, peer.arrived, peer.waiting) = (false, 0, false);
             peer.unfreeable = false;
+            peer.since = self.now;
         }
     }
 
@@ -304,6 +322,7 @@ impl Checker {
             }
         }
         self.sealed_now = None;
+        self.gave_up();
     }
 
     /// The coordinator has closed a connection.
@@ -316,6 +335,7 @@ impl Checker {
         self.require(unanswered.is_none(), Rule::NotAnswered, || {
             format!("{unanswered:?} of connection {conn}, which was closed")
         });
+        self.may_be_inside(conn);
         self.gone(conn);
     }
 

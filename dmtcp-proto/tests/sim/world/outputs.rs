@@ -8,6 +8,7 @@ use crate::network::{Owner, packets};
 
 impl World {
     pub(super) fn tell(&mut self, input: Input<'_>) {
+        self.checker.now = self.now;
         let outputs: Vec<Output> = self.core.handle(self.now, input).collect();
         let outputs = self.saboteur.bend(outputs, self.dialect);
         for output in outputs {
