@@ -22,7 +22,7 @@ pub(crate) fn find_tools(
 fn found(directory: Option<PathBuf>, version: bool) -> Result<impl Answer, Failure> {
     let tools = Tools::find(directory.as_deref())?;
     let version = match version {
-        true => Some(tools.version()?.to_string()),
+        true => Some(tools.version()?.text),
         false => None,
     };
     Ok((tools.dir().to_owned(), version))
