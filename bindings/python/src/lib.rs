@@ -7,6 +7,8 @@
 //!
 //! Not here: any decision about checkpoints, which are `dmtcp-client`'s.
 
+#![deny(unsafe_code)]
+
 mod answer;
 mod calling;
 mod computation;

@@ -55,7 +55,9 @@ print(json.dumps([helper.address, helper.pid]))
 
 def test_types_hold() -> None:
     run = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary"]
-    subprocess.run([*run, "-p", "dmtcp"], cwd=HERE, check=True, timeout=LIMIT)
+    # Engines that are integrated with need not be installed.
+    absent = ["--ignore-missing-imports", "--allow-subclassing-any"]
+    subprocess.run([*run, *absent, "-p", "dmtcp"], cwd=HERE, check=True, timeout=LIMIT)
     subprocess.run([*run, "typed_use.py"], cwd=HERE, check=True, timeout=LIMIT)
     stubs = [sys.executable, "-m", "mypy.stubtest", "dmtcp._native"]
     subprocess.run(stubs, cwd=HERE, check=True, timeout=LIMIT)
