@@ -13,7 +13,7 @@ import series
 
 ROOT = Path(__file__).resolve().parents[4]
 #: Longer than anything here takes unless it hangs.
-LONG = float(os.environ.get("ENGINES_TEST_LIMIT", "240"))
+LONG = float(os.environ.get("ENGINES_TEST_LIMIT", "300"))
 
 
 def kinds():

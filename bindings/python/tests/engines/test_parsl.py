@@ -77,7 +77,7 @@ def test_a_walltime_that_is_over_leaves_a_set_to_go_on_from(stage, workers):
 
     seen = []
     with parsl.load(config(stage, retries=2, retry_handler=let_go)):
-        assert simulate(walltime=6).result(LONG) == 0, stage.explain()
+        assert simulate(walltime=15).result(LONG) == 0, stage.explain()
     assert [type(error).__name__ for error in seen] == ["AppTimeout"], stage.explain()
     stage.assert_right()
     stage.assert_removed()
