@@ -44,7 +44,8 @@ impl Regions {
     /// Fills all of them, or none: names and lengths must be those of the image.
     pub(crate) fn load(&mut self, saved: &[u8]) -> Result<(), Failure> {
         let found = parse(saved)?;
-        for name in found.keys().filter(|name| !self.0.contains_key(**name)) {
+        let unknown = found.keys().find(|name| !self.0.contains_key(**name));
+        if let Some(name) = unknown {
             return Err(state(format!(
                 "the image has {name:?}, which is not registered"
             )));

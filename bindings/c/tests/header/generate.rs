@@ -86,7 +86,7 @@ fn replace_pointers(header: &str) -> String {
             };
             POINTERS
                 .iter()
-                .any(|name| known(name))
+                .any(known)
                 .then_some((name, target.trim_end()))
         });
         match typedef {
