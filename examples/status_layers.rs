@@ -71,7 +71,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut layers = vec![Layer::new("bare", bare(addr)?)];
     let rust = Coordinator::new(addr, DIALECT);
-    layers.push(Layer::new("Rust", each(move || Ok(drop(rust.status()?)))));
+    layers.push(Layer::new(
+        "Rust",
+        each(move || {
+            rust.status()?;
+            Ok(())
+        }),
+    ));
     #[cfg(feature = "tokio")]
     layers.push(Layer::new("async", awaited(addr)?));
     #[cfg(not(feature = "tokio"))]
