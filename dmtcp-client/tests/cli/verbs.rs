@@ -151,7 +151,7 @@ fn page() -> BTreeMap<String, Vec<Row>> {
     page
 }
 
-fn all<'a>(rows: &'a [Row], column: fn(&Row) -> &Vec<String>) -> BTreeSet<&'a str> {
+fn all(rows: &[Row], column: fn(&Row) -> &Vec<String>) -> BTreeSet<&str> {
     rows.iter().flat_map(column).map(String::as_str).collect()
 }
 
