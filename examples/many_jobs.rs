@@ -101,7 +101,7 @@ async fn print_latencies(
     for job in jobs.iter().filter(|_| checkpoint) {
         tasks.spawn(checkpoint_until(end, job.control()));
     }
-    let (mut own, mut wire) = (Vec::new(), Vec::new());
+    let (mut own, mut wire, mut paused) = (Vec::new(), Vec::new(), Vec::new());
     for job in jobs.iter().cycle() {
         if Instant::now() >= end {
             break;
@@ -114,7 +114,9 @@ async fn print_latencies(
         let asked = Instant::now();
         coordinator.status().await?;
         wire.push(asked.elapsed());
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        let asleep = Instant::now();
+        tokio::time::sleep(PAUSE).await;
+        paused.push(asleep.elapsed());
     }
     let mut sets = 0;
     while let Some(made) = tasks.join_next().await {
@@ -123,6 +125,7 @@ async fn print_latencies(
     println!("{when}: {sets} sets in {time:?}");
     println!("  a status in this process: {}", spread(own));
     println!("  a status over the wire:   {}", spread(wire));
+    println!("  a pause of {PAUSE:?}:           {}", spread(paused));
     Ok(())
 }
 
@@ -169,4 +172,6 @@ fn work() -> Result<(), native::Error> {
 }
 
 const LIMIT: Duration = Duration::from_secs(120);
+/// Between two questions; how much longer it takes is what the machine and the other tasks add.
+const PAUSE: Duration = Duration::from_millis(2);
 const GOAL: &str = "enough";
