@@ -7,8 +7,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::codes::ResultCode;
-use crate::failure::Failure;
 use crate::ffi::Region;
 
 /// Registered memory by name.
@@ -42,23 +40,21 @@ impl Regions {
     }
 
     /// Fills all of them, or none: names and lengths must be those of the image.
-    pub(crate) fn load(&mut self, saved: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn load(&mut self, saved: &[u8]) -> Result<(), String> {
         let found = parse(saved)?;
         let unknown = found.keys().find(|name| !self.0.contains_key(**name));
         if let Some(name) = unknown {
-            return Err(state(format!(
-                "the image has {name:?}, which is not registered"
-            )));
+            return Err(format!("it has {name:?}, which is not registered"));
         }
         for (name, region) in &self.0 {
             let bytes = found
                 .get(name.as_str())
-                .ok_or_else(|| state(format!("{name:?} is registered and not in the image")))?;
+                .ok_or_else(|| format!("{name:?} is registered and not in the image"))?;
             if bytes.len() != region.len() {
                 let (now, then) = (region.len(), bytes.len());
-                return Err(state(format!(
+                return Err(format!(
                     "{name:?} is registered with {now} bytes, and has {then} in the image"
-                )));
+                ));
             }
         }
         for (name, region) in &mut self.0 {
@@ -70,8 +66,8 @@ impl Regions {
     }
 }
 
-fn parse(saved: &[u8]) -> Result<BTreeMap<&str, &[u8]>, Failure> {
-    let damaged = || state("the image was not written by registered memory, or is cut".to_owned());
+fn parse(saved: &[u8]) -> Result<BTreeMap<&str, &[u8]>, String> {
+    let damaged = || "it was not written by registered memory, or is cut".to_owned();
     let mut rest = saved.strip_prefix(MAGIC).ok_or_else(damaged)?;
     let mut found = BTreeMap::new();
     while !rest.is_empty() {
@@ -88,13 +84,6 @@ fn parse(saved: &[u8]) -> Result<BTreeMap<&str, &[u8]>, Failure> {
         rest = behind;
     }
     Ok(found)
-}
-
-fn state(message: String) -> Failure {
-    Failure {
-        code: ResultCode::DMTCP_ERR_STATE,
-        message,
-    }
 }
 
 const MAGIC: &[u8] = b"DMTCPC01";
@@ -153,8 +142,7 @@ mod tests {
         ] {
             let unchanged = other.clone();
             let failure = regions(&mut other).load(&saved).unwrap_err();
-            assert_eq!(failure.code, ResultCode::DMTCP_ERR_STATE);
-            assert!(failure.message.contains(why), "{}", failure.message);
+            assert!(failure.contains(why), "{failure}");
             assert_eq!(other, unchanged);
         }
     }
@@ -165,7 +153,7 @@ mod tests {
         for end in 0..saved.len() {
             let mut other = memory(b"xyz", b"..");
             let result = regions(&mut other).load(&saved[..end]);
-            assert_eq!(result.unwrap_err().code, ResultCode::DMTCP_ERR_STATE);
+            assert!(result.is_err(), "{end}");
             assert_eq!(other, memory(b"xyz", b".."));
         }
         let mut twice = saved.clone();

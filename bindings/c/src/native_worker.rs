@@ -91,16 +91,10 @@ pub extern "C" fn dmtcp_native_worker_restore(
         let worker = worker.get("worker")?;
         let place = restored.place("restored")?;
         let mut state = worker.lock();
-        let bytes = state.worker()?.restore_bytes()?;
-        if let Some(bytes) = &bytes {
-            let loaded = state.regions.load(bytes);
-            if loaded.is_err() {
-                // It runs as somebody else than its image.
-                state.worker = None;
-            }
-            loaded?;
-        }
-        place.put(i32::from(bytes.is_some()));
+        let State { worker, regions } = &mut *state;
+        let worker = worker.as_mut().ok_or(Error::AlreadyLeft)?;
+        let filled = worker.restore_bytes_with(|bytes| regions.load(&bytes))?;
+        place.put(i32::from(filled.is_some()));
         Ok(())
     })
 }

@@ -120,13 +120,27 @@ impl Worker {
     ///
     /// As [`restore`](Self::restore).
     pub fn restore_bytes(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.restore_bytes_with(Ok)
+    }
+
+    /// The same for a program that may not be able to use them: `accept` makes of the bytes what it
+    /// needs, or says why it cannot, before the others are told that this worker runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](Self::restore), with what `accept` said in [`Error::State`].
+    pub fn restore_bytes_with<T>(
+        &mut self,
+        accept: impl FnOnce(Vec<u8>) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
         self.restore_as(|header, payload| {
-            if header.encoding.is_empty() {
-                return Ok(payload);
-            }
-            Err(Error::State {
+            let accepted = match header.encoding.as_str() {
+                "" => accept(payload),
+                other => Err(format!("it has the encoding {other:?}: use `restore`")),
+            };
+            accepted.map_err(|why| Error::State {
                 action: "restored",
-                why: format!("it has the encoding {:?}: use `restore`", header.encoding),
+                why,
             })
         })
     }

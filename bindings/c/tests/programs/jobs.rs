@@ -60,6 +60,22 @@ fn a_worker_that_hands_its_state_in_as_bytes() {
     }
 }
 
+/// A restart that cannot be used is none: the others of its computation must not go on with it.
+#[test]
+fn a_worker_that_does_not_know_its_memory_again_is_not_restored() {
+    let Some(cc) = Compiler::find() else { return };
+    let worker = cc.wrapped(cc.program("tests/c/changing.c", Linked::Shared));
+    let program = cc.program("tests/c/changed.c", Linked::Shared);
+    let dir = tempfile::tempdir().unwrap();
+    succeed(run(&program).arg(dir.path()).arg(&worker));
+    let log = dir.path().join("state/application.log");
+    let log = fs::read_to_string(log).unwrap();
+    let why = "\"state\" is registered with 16 bytes, and has 8 in the image";
+    assert!(log.contains(why), "{log}");
+    assert!(!log.contains("\nrestored\n"), "{log}");
+    assert_no_findings(&log);
+}
+
 #[test]
 fn owners_and_exceptions_in_cpp() {
     let Some(cpp) = Compiler::find_as("CXX", "c++") else {
