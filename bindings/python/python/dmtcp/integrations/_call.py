@@ -79,7 +79,7 @@ def run(
 def _dump(value: Any) -> bytes:
     """As engines do it: functions that cannot be imported go by value, where ``cloudpickle`` is installed."""
     try:
-        from cloudpickle import dumps
+        from cloudpickle import dumps  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         return pickle.dumps(value)
     data: bytes = dumps(value)

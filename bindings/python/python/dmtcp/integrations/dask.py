@@ -25,8 +25,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from distributed import get_worker
-from distributed.diagnostics.plugin import WorkerPlugin
+from distributed import get_worker  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from distributed.diagnostics.plugin import WorkerPlugin  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from . import _call
 from ._place import Command, Place, fingerprints, program_files
@@ -59,7 +59,7 @@ class checkpointed:  # named as the function it is used as
         return _call.run(self.__name__, self.func, args, kwargs, self.settings, key=_key())
 
     def __dask_tokenize__(self) -> Any:
-        from dask.base import normalize_token
+        from dask.base import normalize_token  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         return (type(self).__qualname__, normalize_token(self.func))
 
@@ -91,7 +91,7 @@ class checkpointed_command:
         return (type(self).__qualname__, self.__name__)
 
 
-class CheckpointOnClose(WorkerPlugin):
+class CheckpointOnClose(WorkerPlugin):  # type: ignore[misc,unused-ignore]
     """``client.register_plugin(CheckpointOnClose())``: a worker that is closed has its tasks checkpointed and
     stopped, and so closes in ``grace`` seconds (default: that of each task). They go on where the scheduler sends
     them next."""

@@ -27,8 +27,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import parsl
-from parsl.app.errors import BadStdStreamFile, BashExitFailure, MissingOutputs
+import parsl  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from parsl.app.errors import BadStdStreamFile, BashExitFailure, MissingOutputs  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from . import _call
 from ._place import Place, fingerprints, program_files

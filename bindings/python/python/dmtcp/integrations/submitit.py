@@ -28,8 +28,8 @@ from typing import Any
 if "submitit" not in sys.modules:
     os.environ.setdefault("SUBMITIT_PREEMPT_SIGNAL", "USR1")
 
-import submitit
-from submitit.core.job_environment import JobEnvironment
+import submitit  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from submitit.core.job_environment import JobEnvironment  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from ._place import Command, Place, fingerprints, program_files
 from ._report import Report, TaskInterrupted
