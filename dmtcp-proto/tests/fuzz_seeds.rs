@@ -134,6 +134,24 @@ fn coordinator() {
             let lost = [&two[..], &BLOCKING, &vec![ALL_STEP; steps], &[16, 0]].concat();
             made.insert(format!("lost-{steps}-{name}"), lost);
         }
+        for (survivors, what) in [(0, "run-on"), (1, "killed")] {
+            for steps in 0..6 {
+                // The first one is late in every step; on the second time it may be too late.
+                let some = [&two[..], &BLOCKING, &vec![ALL_STEP; steps], &[9, 1]].concat();
+                let given_up = [24, 255, 0, 0, 0, survivors];
+                let rest = [ALL_STEP; 8];
+                let seed = [
+                    &some[..],
+                    &given_up,
+                    &rest,
+                    &given_up,
+                    &BLOCKING,
+                    &rest,
+                    &SEAL,
+                ];
+                made.insert(format!("given-up-{what}-{steps}-{name}"), seed.concat());
+            }
+        }
         let killed = [&two[..], &[17, 5], &[ALL_STEP; 6], &SEAL].concat();
         made.insert(format!("killed-{name}"), killed);
         let restart = [
@@ -203,6 +221,11 @@ fn worker() {
         made.insert(format!("both-sides-late-{name}"), late);
         let killed = [&start[..], &BLOCKING, &[TURN; 2], &[1, 6], &[TURN; 3]].concat();
         made.insert(format!("both-sides-killed-{name}"), killed);
+        for (survivors, what) in [(0, "run-on"), (1, "killed")] {
+            let late = [&start[..], &BLOCKING, &[9, 0], &[10, 0, survivors]].concat();
+            let seed = [&late[..], &[TURN; 12], &SEAL, &[TURN; 4]].concat();
+            made.insert(format!("both-sides-given-up-{what}-{name}"), seed);
+        }
         let split: Vec<u8> = (0..120u8).flat_map(|n| [4 + n % 4, n, n * 2]).collect();
         let split = [&start[..], &BLOCKING, &split].concat();
         made.insert(format!("both-sides-split-{name}"), split);

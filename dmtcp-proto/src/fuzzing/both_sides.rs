@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::input::Script;
 use super::worker_watch::Watch;
 use crate::command::{AfterCheckpoint, Command};
-use crate::coordinator::{CoordinatorConfig, CoordinatorCore, Input, Output};
+use crate::coordinator::{CoordinatorConfig, CoordinatorCore, Input, Output, Survivors};
 use crate::dialect::Dialect;
 use crate::ids::{ConnId, RequestId, UniquePid};
 use crate::time::Instant;
@@ -74,7 +74,7 @@ struct Seat {
 
 impl World {
     fn operation(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 10 {
+        match script.byte() % 11 {
             0 => self.join(),
             1 => {
                 let command = script.choose(&[
@@ -105,6 +105,7 @@ impl World {
                 }
             }
             8 => self.turn(),
+            10 => self.give_up(script),
             _ => {
                 if let Some(index) = self.seat(script) {
                     self.deliver_up(index, usize::MAX);
@@ -152,6 +153,28 @@ impl World {
         let peer = ([127, 0, 0, 1], 9).into();
         self.tell(Input::Opened { conn, peer });
         self.work(index, WorkerInput::Opened);
+    }
+
+    /// The embedding program waits no longer for one of those that are late.
+    fn give_up(&mut self, script: &mut Script<'_>) {
+        let (whom, survivors) = (
+            usize::from(script.byte()),
+            script.choose(&[Survivors::RunOn, Survivors::Killed]),
+        );
+        let Some(standing) = self.coordinator.standing(NOW) else {
+            return;
+        };
+        let late = standing.late.get(whom % standing.late.len().max(1));
+        if let (Some(round), Some(late)) = (standing.round, late) {
+            let workers = &[late.worker.number];
+            let after = Duration::ZERO;
+            self.tell(Input::GiveUp {
+                round,
+                workers,
+                after,
+                survivors,
+            });
+        }
     }
 
     fn request(&mut self, command: Command) {

@@ -9,7 +9,7 @@ use super::input::Script;
 use super::model::Model;
 use super::wire::encoded;
 use crate::command::{AfterCheckpoint, Command, Verb};
-use crate::coordinator::CoordinatorConfig;
+use crate::coordinator::{CoordinatorConfig, Survivors};
 use crate::dialect::Dialect;
 use crate::ids::UniquePid;
 use crate::interval::Interval;
@@ -118,7 +118,7 @@ struct World {
 
 impl World {
     fn operation(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 24 {
+        match script.byte() % 25 {
             0 => drop(self.connect(self.dialect)),
             1 | 2 => self.join(script, WorkerState::Unknown),
             3 => self.join(script, WorkerState::Running),
@@ -145,6 +145,7 @@ impl World {
                 .wait(Duration::from_millis(1 << (script.byte() % 20))),
             21 => self.noise(script),
             22 => self.mutated(script),
+            24 => self.give_up(script),
             _ => self.rest(script),
         }
     }
@@ -516,6 +517,16 @@ impl World {
             Command::Checkpoint(AfterCheckpoint::ReplyWhenDone),
             Command::Quit,
         ]));
+    }
+
+    /// The embedding program gives up on some of those that are late, or on anybody.
+    fn give_up(&mut self, script: &mut Script<'_>) {
+        let (whom, late_only) = (script.byte(), !script.flag());
+        let wrong_round = script.choose(&[0, 0, 0, 0, 0, 0, 1, u64::MAX]);
+        let after = script.choose(&[Duration::ZERO, Duration::from_secs(1)]);
+        let survivors = script.choose(&[Survivors::RunOn, Survivors::Killed]);
+        self.model
+            .give_up(whom, late_only, wrong_round, after, survivors);
     }
 
     /// Bytes straight from the fuzzer.

@@ -246,6 +246,15 @@ fn check(
 
 /// The first message of an answer, if it says that this command is carried out.
 fn success(dialect: Dialect, verb: Verb, answer: &[u8]) -> Option<UserResult> {
+    // Of two headers that the same bytes can be, the longer one counts: it has its length where a
+    // shorter one has a name, which is printable.
+    const LONGER: (usize, u32) = (88, 208);
+    let length = answer.get(LONGER.0..).and_then(<[u8]>::first_chunk);
+    if length.is_some_and(|&length| u32::from_le_bytes(length) == LONGER.1)
+        && dialect.header_len() < LONGER.1 as usize
+    {
+        return None;
+    }
     let mut decoder = Decoder::new(dialect, Limits::default());
     decoder.feed(answer);
     let frame = decoder.next_frame().ok()??;

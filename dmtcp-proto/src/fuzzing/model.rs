@@ -8,7 +8,9 @@ use core::time::Duration;
 
 use super::coordinator::word;
 use crate::command::{Command, Reply};
-use crate::coordinator::{CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Output};
+use crate::coordinator::{
+    CoordinatorConfig, CoordinatorCore, Event, ImageReport, Input, Output, RoundError, Survivors,
+};
 use crate::dialect::Dialect;
 use crate::error::CommandError;
 use crate::ids::{ConnId, RequestId};
@@ -53,6 +55,9 @@ pub(super) struct Model {
     inputs: u64,
     stopped: bool,
     next: u64,
+    /// In the input under way: who was killed, and whether a round has stalled.
+    killed: BTreeSet<u64>,
+    has_stalled: bool,
 }
 
 impl Model {
@@ -70,6 +75,8 @@ impl Model {
             inputs: 0,
             stopped: false,
             next: 0,
+            killed: BTreeSet::new(),
+            has_stalled: false,
         }
     }
 
@@ -156,6 +163,8 @@ impl Model {
 
     fn input(&mut self, input: Input<'_>) {
         self.inputs += 1;
+        self.killed.clear();
+        self.has_stalled = false;
         let outputs: Vec<Output> = self.core.handle(self.now, input).collect();
         let mut closed_rounds = BTreeSet::new();
         for output in outputs {
@@ -171,6 +180,7 @@ impl Model {
                 Output::KillProcess { conn, .. } => {
                     let open = self.peers.get(&conn.0).is_some_and(|peer| peer.open);
                     assert!(open, "killed without its connection");
+                    self.killed.insert(conn.0);
                 }
                 Output::Step { .. } => panic!("a step is told that nobody asked for"),
                 Output::Event(event) => self.event(event, &mut closed_rounds),
@@ -295,7 +305,8 @@ impl Model {
                 assert_eq!(self.sealed_well, Some(round), "complete before the seal");
                 completed.insert(round);
             }
-            Event::CheckpointFailed { round, .. } => {
+            Event::CheckpointFailed { round, reason, .. } => {
+                self.has_stalled |= matches!(reason, RoundError::Stalled(_));
                 if !self.rounds.remove(&round) {
                     // It failed before its workers were told.
                     assert_eq!(round, self.last_round + 1, "failed twice");
@@ -322,6 +333,78 @@ impl Model {
             // Some may have ended behind it.
             Event::RestartComplete { peers } => assert!(peers as usize >= self.accepted()),
             _ => {}
+        }
+    }
+
+    /// Gives up on the workers whose bits are set, of those that are late or of all.
+    pub(super) fn give_up(
+        &mut self,
+        whom: u8,
+        late_only: bool,
+        wrong_round: u64,
+        after: Duration,
+        survivors: Survivors,
+    ) {
+        let standing = self.core.standing(self.now);
+        let is_late = |number: u64| {
+            let late = standing.iter().flat_map(|standing| &standing.late);
+            late.filter(|late| late.since >= after)
+                .any(|late| late.worker.number == number)
+        };
+        let workers: Vec<u64> = self
+            .core
+            .workers()
+            .map(|worker| worker.number)
+            .filter(|&number| whom & (1 << (number % 8)) != 0)
+            .filter(|&number| !late_only || is_late(number))
+            .collect();
+        let open = |peer: &&Peer| peer.open && peer.accepted;
+        let before: Vec<u64> = self
+            .peers
+            .iter()
+            .filter_map(|(&conn, peer)| open(&peer).then_some(conn))
+            .collect();
+        let waiting: BTreeSet<u64> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.honest && peer.waiting.is_some())
+            .map(|(&conn, _)| conn)
+            .collect();
+        let current = standing.as_ref().and_then(|standing| standing.round);
+        let round = current.unwrap_or(self.last_round).wrapping_add(wrong_round);
+        let applies = current == Some(round) && workers.iter().any(|&number| is_late(number));
+        self.input(Input::GiveUp {
+            round,
+            workers: &workers,
+            after,
+            survivors,
+        });
+        assert_eq!(
+            !self.killed.is_empty(),
+            applies,
+            "who is late, and only who is, is cut off"
+        );
+        assert!(applies || !self.has_stalled, "nobody was late");
+        for conn in &self.killed {
+            assert!(!self.peers[conn].open, "killed and not cut off");
+        }
+        if applies && survivors == Survivors::Killed {
+            assert!(
+                before.iter().all(|conn| self.killed.contains(conn)),
+                "one of them lives"
+            );
+        }
+        let workers = || self.peers.values().filter(|peer| peer.accepted);
+        let lockstep = workers().all(|peer| !peer.dialect.phases().is_empty());
+        if survivors == Survivors::RunOn && lockstep && self.peers.values().all(|peer| peer.honest)
+        {
+            assert!(
+                self.killed.is_disjoint(&waiting),
+                "one that waits for them is killed"
+            );
+        }
+        if self.has_stalled {
+            assert!(self.rounds.is_empty(), "it has failed and goes on");
         }
     }
 
