@@ -64,7 +64,8 @@ pub struct Late {
 #[expect(clippy::exhaustive_enums, reason = "they live or they do not")]
 pub enum Survivors {
     /// They run on, without the late ones. Those that no message can free, since DMTCP lets the
-    /// processes of a host wait for each other, are killed.
+    /// processes of a host wait for each other, are killed; where that is not certain, those that do
+    /// not come to run within [`CoordinatorConfig::kill_timeout`](super::CoordinatorConfig::kill_timeout).
     RunOn,
     /// They are killed: the computation begins again from its last set.
     Killed,
