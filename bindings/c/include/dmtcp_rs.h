@@ -485,7 +485,7 @@ typedef struct dmtcp_worker {
   size_t size;
   // In the coordinator's list; never used twice by one coordinator.
   uint64_t number;
-  // Identity: <host hex>-<pid>-<time hex>.
+  // Identity, as HOST-PID-TIME; host and time are hexadecimal.
   const char *id;
   // Host name as the worker gave it.
   const char *host;

@@ -64,7 +64,7 @@ pub struct Worker {
     pub size: usize,
     /// In the coordinator's list; never used twice by one coordinator.
     pub number: u64,
-    /// Identity: <host hex>-<pid>-<time hex>.
+    /// Identity, as HOST-PID-TIME; host and time are hexadecimal.
     pub id: *const c_char,
     /// Host name as the worker gave it.
     pub host: *const c_char,
