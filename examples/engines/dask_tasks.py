@@ -18,7 +18,7 @@ def main():
     chosen = arguments.parse_args()
 
     simulate = checkpointed_command("simulate", native=chosen.native, interval=chosen.interval)
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         client.register_plugin(CheckpointOnClose())
         report = client.submit(simulate, chosen.program, retries=3).result()
     print(f"{report}; it went on from set {report.resumed_from}", flush=True)

@@ -37,7 +37,7 @@ def client(stage, monkeypatch):
     monkeypatch.chdir(stage.folder)
     path = [str(HERE), *os.environ.get("PYTHONPATH", "").split(":")]
     monkeypatch.setenv("PYTHONPATH", ":".join(filter(None, path)))
-    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
     with cluster, distributed.Client(cluster) as client:
         yield client
 
