@@ -1,7 +1,7 @@
 //! Usage: worker COUNT, started as a worker
 use dmtcp_client::native::{Error, Options, Worker};
 use serde::{Deserialize, Serialize};
-use std::{env, thread::sleep, time::Duration};
+use std::{env, process::ExitCode, thread::sleep, time::Duration};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Sum {
@@ -9,7 +9,17 @@ struct Sum {
     sum: u64,
 }
 
-fn main() -> Result<(), Error> {
+fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}"); // mostly that it was told to end, which is no failure
+            error.exit_code().into()
+        }
+    }
+}
+
+fn work() -> Result<(), Error> {
     let count = env::args()
         .nth(1)
         .and_then(|word| word.parse().ok())

@@ -2,7 +2,7 @@
 //!
 //! Here are handles and plain values: seconds as floats, paths as they are, records as dictionaries
 //! and tuples. Names, defaults, time spans, documentation and `asyncio` are the package's, in
-//! `python/dmtcp`. Every call that waits is made through [`calling`]: without the interpreter's lock,
+//! `python/dmtcp`. Every call that waits is made through `calling`: without the interpreter's lock,
 //! on a thread of its own, for a caller that waits as for one that is told by a callback.
 //!
 //! Not here: any decision about checkpoints, which are `dmtcp-client`'s.

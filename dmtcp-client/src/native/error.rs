@@ -112,7 +112,8 @@ pub enum Error {
 
 impl Error {
     /// The exit code with which a stock worker would end here: 0 when it was told to exit, 99
-    /// otherwise.
+    /// otherwise. **End with it:** a [job](crate::job::Job) takes any other for the program's own
+    /// end, as the 1 of a `main` that returns this error.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
