@@ -8,7 +8,15 @@
 //! #[derive(Default, Serialize, Deserialize)]
 //! struct Sum { next: u64, sum: u64 }
 //!
-//! fn main() -> Result<(), native::Error> {
+//! fn main() -> std::process::ExitCode {
+//!     match work() {
+//!         Ok(()) => std::process::ExitCode::SUCCESS,
+//!         // Mostly that it was told to end, which is no failure.
+//!         Err(error) => error.exit_code().into(),
+//!     }
+//! }
+//!
+//! fn work() -> Result<(), native::Error> {
 //!     let mut worker = native::Worker::join(native::Options::from_env()?)?;
 //!     let mut state: Sum = worker.restore()?.unwrap_or_default();
 //!     while state.next < 1_000_000 {
