@@ -103,6 +103,12 @@ impl Call {
         self.owes = true;
         let place = &mut self.connection;
         let opened = Connection::open(place, &self.driver, self.addr, left).await;
+        if opened.is_err() {
+            // Who is told that there is no connection is not obeyed later. One that is there after all
+            // must not end without a word.
+            self.connection = self.connection.take().filter(Connection::is_seen);
+            self.owes = self.connection.is_some();
+        }
         opened.map_err(|source| {
             // A refusal is one however late it is heard; and the system has a time limit too.
             if source.kind() == ErrorKind::TimedOut && self.deadline.has_passed() {

@@ -462,7 +462,7 @@ impl Talk<'_> {
             let progress = watch.see(workers.unwrap_or_default());
             onlooker.sees(watch);
             match progress {
-                Progress::Waiting => deadline.pause(pace(begun.elapsed(), watch)),
+                Progress::Waiting => self.pause(deadline, pace(begun.elapsed(), watch)).await,
                 progress => return self.verdict(progress, peers, watch),
             }
         }

@@ -109,6 +109,11 @@ impl Connection {
         })
     }
 
+    /// Whether the other side may have seen it.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.stream.peer_addr().is_ok()
+    }
+
     async fn opened(&self, driver: &Driver, deadline: Deadline) -> io::Result<()> {
         let Some(watched) = &self.watched else {
             return Ok(());

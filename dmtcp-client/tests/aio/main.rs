@@ -13,6 +13,7 @@ mod jobs;
 mod polls;
 #[path = "../summation/mod.rs"]
 mod summation;
+mod unblocked;
 mod verbs;
 
 use std::future::Future;
