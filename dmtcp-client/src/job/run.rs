@@ -3,10 +3,11 @@
 //!
 //! Not here: that life (`life`), and how another run is told from none (`claim`).
 
-use std::{path::Path, time::SystemTime};
+use std::{path::Path, thread, time::SystemTime};
 
 use super::{
-    Begin, Job, JobError, JobEvent, JobRecord, Outcome, OutcomeKind, Reason, StateError,
+    Begin, Job, JobControl, JobError, JobEvent, JobRecord, Outcome, OutcomeKind, Reason,
+    StateError,
     claim::{claim, held_elsewhere},
     life::Life,
     output::Output,
@@ -15,14 +16,33 @@ use crate::{attempt::Attempts, process::Exit, server::Server, set, with_causes};
 
 /// Runs the job, whatever comes of it, and tells its listeners that it is over.
 pub(super) fn live(job: &Job, server: &Server) -> Result<Outcome, JobError> {
+    let over = Over(&job.control);
     let mut outcome = run(job, server);
     if let Ok(outcome) = &mut outcome {
         outcome.code = job.exit_codes.of(outcome.kind, outcome.exit);
         let event = JobEvent::Ended(Box::new(outcome.clone()));
         job.control.tell(SystemTime::now(), &event);
     }
-    job.control.end(outcome.as_ref().ok().cloned());
+    over.with(outcome.as_ref().ok().cloned());
     outcome
+}
+
+/// Tells whoever waits that nothing comes any more, also when this thread panics, as code of the caller's
+/// may in the middle of it ([`Job::configure`], a sealer).
+struct Over<'a>(&'a JobControl);
+
+impl Over<'_> {
+    fn with(self, outcome: Option<Outcome>) {
+        self.0.end(outcome);
+    }
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end(None);
+        }
+    }
 }
 
 fn run(job: &Job, server: &Server) -> Result<Outcome, JobError> {

@@ -60,10 +60,12 @@ impl RunningJob {
             // It has nothing more to do.
             drop(thread.join());
         }
-        ended.unwrap_or_else(|| {
+        // It was told before, or never will be.
+        let again = || self.control.outcome().map(Ok);
+        ended.or_else(again).unwrap_or_else(|| {
             Err(JobError::Thread {
                 action: "run the job",
-                source: io::Error::other("its thread panicked"),
+                source: io::Error::other("its thread panicked, or this was asked before"),
             })
         })
     }

@@ -4,7 +4,7 @@ use super::summation::{Stage, sum_to};
 use super::{LONG, on_one_thread};
 use dmtcp_client::aio;
 use dmtcp_client::job::pace::IntervalPolicy;
-use dmtcp_client::job::{Job, JobEvent, OutcomeKind};
+use dmtcp_client::job::{Job, JobEvent, OutcomeKind, RequestError};
 use std::time::Duration;
 
 fn job(stage: &Stage) -> Job {
@@ -52,6 +52,8 @@ fn twenty_jobs_on_one_thread_checkpoint_and_come_to_their_ends() {
         let events = job.control().subscribe();
         let mut running = aio::RunningJob::start(job, server.handle()).unwrap();
         assert_eq!(running.wait().await.unwrap().kind, OutcomeKind::Finished);
+        // And again, which is no failure of its.
+        assert_eq!(running.wait().await.unwrap().kind, OutcomeKind::Finished);
         assert_eq!(stage.said("sum "), [sum_to(goal)]);
         let mut restarted = 0;
         while let Some((_, event)) = events.recv().await {
@@ -73,5 +75,23 @@ fn one_that_is_dropped_is_killed_and_holds_nobody_up() {
         let outcome = tokio::time::timeout(LONG, control.ended()).await.unwrap();
         assert_eq!(outcome.unwrap().kind, OutcomeKind::TryAgain);
         stage.assert_clean();
+    });
+}
+
+#[test]
+fn the_end_of_one_that_panics_is_told_to_all_who_wait() {
+    on_one_thread(async {
+        let server = aio::Server::start().unwrap();
+        let stage = Stage::new();
+        let job = job(&stage).configure(|_| panic!("as the caller's code may"));
+        let control = job.control();
+        let events = control.subscribe();
+        let mut running = aio::RunningJob::start(job, server.handle()).unwrap();
+        let ended = tokio::time::timeout(LONG, running.ended()).await;
+        assert_eq!(ended.expect("it is told"), None);
+        let told = async { while events.recv().await.is_some() {} };
+        tokio::time::timeout(LONG, told).await.expect("they end");
+        assert!(matches!(control.checkpoint(LONG), Err(RequestError::Ended)));
+        assert!(running.wait().await.is_err());
     });
 }
