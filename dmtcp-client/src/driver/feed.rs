@@ -89,6 +89,8 @@ impl<T: News> Audience<T> {
 
     /// Tells all; the news are made of their number, from 1.
     pub(crate) fn tell(&self, news: impl FnOnce(u64) -> T) {
+        // Woken without the lock.
+        let mut woken = Vec::new();
         let mut queues = self.lock();
         let Some(queues) = &mut *queues else { return };
         queues.told += 1;
@@ -97,7 +99,8 @@ impl<T: News> Audience<T> {
             let Some(queue) = queue.upgrade() else {
                 return false;
             };
-            queue.change(|state| state.put(news.clone(), self.capacity));
+            let ((), those) = queue.change_quietly(|state| state.put(news.clone(), self.capacity));
+            woken.push(those);
             true
         });
     }
@@ -169,6 +172,8 @@ impl<T: News> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Wake, Waker};
+
     use super::*;
 
     impl News for u64 {
@@ -191,6 +196,67 @@ mod tests {
         assert_eq!(read(&late), [7]);
         assert_eq!(slow.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(audience.told(), 7);
+    }
+
+    /// A task of which its wakers alone know, as simple executors have them, that listens when it is
+    /// woken.
+    struct Listening {
+        audience: Arc<Audience<u64>>,
+        heard: Mutex<Vec<Feed<u64>>>,
+    }
+
+    impl Wake for Listening {
+        fn wake(self: Arc<Self>) {
+            self.heard.lock().unwrap().push(self.audience.join());
+        }
+    }
+
+    impl Drop for Listening {
+        fn drop(&mut self) {
+            self.audience.tell(|number| number);
+        }
+    }
+
+    #[test]
+    fn who_is_woken_or_forgotten_may_listen_and_tell() {
+        let audience = Arc::new(Audience::new(8));
+        let listening = |audience: &Arc<Audience<u64>>| {
+            Arc::new(Listening {
+                audience: Arc::clone(audience),
+                heard: Mutex::default(),
+            })
+        };
+        let feed = audience.join();
+        let first = listening(&audience);
+        let waker = Waker::from(Arc::clone(&first));
+        let mut recv = Box::pin(feed.recv());
+        assert!(
+            recv.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        audience.tell(|number| number);
+        assert_eq!(first.heard.lock().unwrap().len(), 1);
+        drop((recv, waker, first));
+        while feed.try_recv().is_ok() {}
+        // Each is dropped for the next one, and tells that to those who listen.
+        for _ in 0..3 {
+            let waker = Waker::from(listening(&audience));
+            let polled = feed.poll_recv(&mut Context::from_waker(&waker));
+            drop(polled);
+        }
+        let mut recv = Box::pin(feed.recv());
+        while feed.try_recv().is_ok() {}
+        for _ in 0..3 {
+            let waker = Waker::from(listening(&audience));
+            let polled = recv.as_mut().poll(&mut Context::from_waker(&waker));
+            drop(polled);
+            drop(waker);
+            while feed.try_recv().is_ok() {}
+        }
+        let told = audience.told();
+        drop(recv);
+        assert!(audience.told() >= told);
     }
 
     #[test]

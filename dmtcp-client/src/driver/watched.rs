@@ -43,14 +43,17 @@ impl<T> Watched<T> {
     }
 
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        self.change_quietly(change).0
+    }
+
+    /// The same for who holds a lock: those who wait are woken when the other is dropped, which is to be
+    /// without it. Wakers are foreign code, and may take any lock.
+    pub(super) fn change_quietly<R>(&self, change: impl FnOnce(&mut T) -> R) -> (R, Woken) {
         let mut inner = self.lock();
         let changed = change(&mut inner.state);
-        let woken = std::mem::take(&mut inner.waiting);
+        let waiting = std::mem::take(&mut inner.waiting);
         let polling = inner.polling.take();
-        drop(inner);
-        let woken = woken.into_iter().map(|(_, waker)| waker);
-        woken.chain(polling).for_each(Waker::wake);
-        changed
+        (changed, Woken { waiting, polling })
     }
 
     /// Waits until there is what is looked for. Dropping it forgets the one who waits.
@@ -75,7 +78,9 @@ impl<T> Watched<T> {
         if let Some(found) = look(&mut inner.state) {
             return Poll::Ready(found);
         }
-        inner.polling = Some(cx.waker().clone());
+        let before = inner.polling.replace(cx.waker().clone());
+        drop(inner);
+        drop(before);
         Poll::Pending
     }
 
@@ -91,6 +96,31 @@ impl<T> Inner<T> {
         self.waiting.push((self.last, waker));
         self.last
     }
+
+    /// Its waker, to be dropped without the lock: a task may go with it, and its futures.
+    fn forget(&mut self, number: Option<u64>) -> Option<Waker> {
+        let number = number?;
+        let at = self
+            .waiting
+            .iter()
+            .position(|(waiting, _)| *waiting == number)?;
+        Some(self.waiting.swap_remove(at).1)
+    }
+}
+
+/// Those who waited. Dropping this wakes them.
+#[derive(Debug)]
+#[must_use = "dropping it wakes those who wait"]
+pub(super) struct Woken {
+    waiting: Vec<(u64, Waker)>,
+    polling: Option<Waker>,
+}
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        let waiting = self.waiting.drain(..).map(|(_, waker)| waker);
+        waiting.chain(self.polling.take()).for_each(Waker::wake);
+    }
 }
 
 /// See [`Watched::until`].
@@ -101,35 +131,28 @@ pub(crate) struct Until<'a, T, F> {
     number: Option<u64>,
 }
 
-impl<T, F> Until<'_, T, F> {
-    fn forget(number: Option<u64>, inner: &mut Inner<T>) {
-        if let Some(number) = number {
-            inner.waiting.retain(|(waiting, _)| *waiting != number);
-        }
-    }
-}
-
 impl<T, R, F: FnMut(&mut T) -> Option<R> + Unpin> Future for Until<'_, T, F> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
         let until = self.get_mut();
         let mut inner = until.watched.lock();
-        Self::forget(until.number.take(), &mut inner);
-        match (until.look)(&mut inner.state) {
-            Some(found) => Poll::Ready(found),
-            None => {
-                until.number = Some(inner.wait(cx.waker().clone()));
-                Poll::Pending
-            }
+        let before = inner.forget(until.number.take());
+        let found = (until.look)(&mut inner.state);
+        if found.is_none() {
+            until.number = Some(inner.wait(cx.waker().clone()));
         }
+        drop(inner);
+        drop(before);
+        found.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl<T, F> Drop for Until<'_, T, F> {
     fn drop(&mut self) {
         if self.number.is_some() {
-            Self::forget(self.number.take(), &mut self.watched.lock());
+            let before = self.watched.lock().forget(self.number.take());
+            drop(before);
         }
     }
 }
