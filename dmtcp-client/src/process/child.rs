@@ -1,7 +1,7 @@
 //! A child process in a group of its own.
 
 use std::{
-    io,
+    fs, io,
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{self, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -12,6 +12,7 @@ use std::{
 
 use nix::{
     errno::Errno,
+    libc::SIGCHLD,
     sys::{
         signal::killpg,
         wait::{Id, WaitPidFlag, WaitStatus, waitid},
@@ -54,8 +55,9 @@ impl Child {
     /// Starts `command` in a new process group.
     ///
     /// # Errors
-    /// [`ProcessError::Spawn`].
+    /// [`ProcessError::Spawn`], [`ProcessError::ChildrenIgnored`].
     pub fn spawn(mut command: Command) -> Result<Self, ProcessError> {
+        look_at_sigchld(&command)?;
         let child = command
             .process_group(0)
             .spawn()
@@ -69,6 +71,7 @@ impl Child {
         mut command: Command,
         [stdin, stdout, stderr]: [&Stream; 3],
     ) -> Result<Self, ProcessError> {
+        look_at_sigchld(&command)?;
         let failed = |stream: &Stream, source| ProcessError::Stream {
             path: stream.path(),
             source,
@@ -327,6 +330,20 @@ impl State {
             let _ = child.try_wait();
         }
     }
+}
+
+/// Where SIGCHLD is ignored nobody learns how a child ended, and one that has done its work would be
+/// taken for one that has not.
+fn look_at_sigchld(command: &Command) -> Result<(), ProcessError> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is signal 1. What cannot be read is seen when it ends.
+    if mask.is_some_and(|mask| mask & (1 << (SIGCHLD - 1)) != 0) {
+        let program = command.get_program().into();
+        return Err(ProcessError::ChildrenIgnored { program });
+    }
+    Ok(())
 }
 
 /// Blocks until the child has ended and leaves it a zombie.

@@ -18,6 +18,17 @@ pub enum ProcessError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller: SIGCHLD is ignored in this program, so the system would not tell how the child ended.
+    /// Nothing was started. It may have been so when this program was started itself.
+    #[error(
+        "cannot start {}: this program ignores SIGCHLD, and would never learn how it ends; set that \
+         signal to its default or to a handler",
+        program.display()
+    )]
+    ChildrenIgnored {
+        /// The program as it was asked for.
+        program: PathBuf,
+    },
     /// The environment: a file or pipe for a standard stream cannot be opened.
     #[error("cannot open {} for a standard stream", path.display())]
     Stream {
@@ -27,7 +38,7 @@ pub enum ProcessError {
         source: io::Error,
     },
     /// The environment: the system would not tell how the child ended. Seen when the calling
-    /// program ignores SIGCHLD, or waits for children it did not start.
+    /// program waits for children it did not start, or came to ignore SIGCHLD meanwhile.
     #[error("cannot learn how process {pid} ended; something else in this program reaps children")]
     Wait {
         /// The child.

@@ -128,6 +128,27 @@ fn the_programs_end_and_both_its_streams_are_those_of_the_command() {
 }
 
 #[test]
+fn who_starts_it_may_ignore_the_end_of_children() {
+    let stage = Stage::with_goal(30);
+    let here = on_dir(&stage, "run", &[]);
+    let mut ignoring = Command::new("env");
+    ignoring
+        .arg("--ignore-signal=CHLD")
+        .arg(here.get_program())
+        .args(here.get_args());
+    at_home(&stage, &mut ignoring);
+    let ran = to_its_end(ignoring);
+    if ran.code == 125 {
+        println!("SKIPPED: this env(1) cannot ignore signals");
+        return;
+    }
+    assert_eq!(ran.code, 0, "{ran:?}");
+    // Once.
+    assert_eq!(stage.said("sum "), [sum_to(30)]);
+    stage.assert_clean();
+}
+
+#[test]
 fn a_signal_checkpoints_and_the_same_command_goes_on() {
     let stage = Stage::new();
     for signal in [

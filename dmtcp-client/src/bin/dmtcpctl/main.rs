@@ -93,6 +93,8 @@ struct Words {
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_default();
+    // Else who starts a process says why it does not.
+    let _ = run::hear_of_children();
     if coordinator::is_called(&name) {
         return coordinator::run(&words.collect::<Vec<_>>());
     }

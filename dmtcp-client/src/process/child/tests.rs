@@ -6,6 +6,8 @@ use std::{
     process::Stdio,
 };
 
+use nix::sys::wait::waitpid;
+
 use super::*;
 use crate::process::Identity;
 
@@ -191,16 +193,30 @@ fn files_of_this_program_do_not_reach_it() {
 }
 
 #[test]
-#[ignore = "run by the other tests as a process of its own"]
-fn where_children_are_reaped_by_the_system() {
-    let (child, _) = script("exit 5", 0);
+fn a_number_that_may_be_a_strangers_is_not_signalled() {
+    let mut command = Command::new("true");
+    let spawned = command.process_group(0).spawn().unwrap();
+    // Somebody in this program waits for children that are not his.
+    waitpid(Pid::from_raw(spawned.id() as i32), None).unwrap();
+    let child = Child::adopt(&command, spawned).unwrap();
     let refused = |error: ProcessError| matches!(error, ProcessError::Wait { .. });
     assert!(refused(child.wait(LONG).unwrap_err()));
     assert!(refused(child.kill_group().unwrap_err()));
 }
 
 #[test]
-fn a_number_that_may_be_a_strangers_is_not_signalled() {
+#[ignore = "run by the other tests as a process of its own"]
+fn where_children_are_reaped_by_the_system() {
+    let refused = Child::spawn(Command::new("true")).unwrap_err();
+    assert!(
+        matches!(refused, ProcessError::ChildrenIgnored { .. }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("SIGCHLD"), "{refused}");
+}
+
+#[test]
+fn nothing_is_started_whose_end_nobody_would_be_told() {
     let name = "process::child::tests::where_children_are_reaped_by_the_system";
     let ignoring = || {
         let mut command = Command::new("env");

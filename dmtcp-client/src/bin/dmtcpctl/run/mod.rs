@@ -10,6 +10,7 @@ use crate::failure::Failure;
 pub(crate) use arguments::{RestartArguments, RunArguments, StartArguments};
 use dmtcp_client::job::{Begin, Job, JobError, RunningJob};
 use dmtcp_client::server::Server;
+pub(crate) use signals::hear_of_children;
 use std::process::ExitCode;
 use std::sync::Arc;
 

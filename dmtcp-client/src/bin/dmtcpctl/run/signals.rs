@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use signal_hook::iterator::Signals as Caught;
 use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -66,6 +67,15 @@ impl Signals {
 
 /// What would end this process without a word, while its programs go on for a moment.
 const TO_END: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// Hears SIGCHLD, to no effect, where whoever started this program had it ignored: the system would not
+/// tell how its children end.
+pub(crate) fn hear_of_children() -> io::Result<()> {
+    if ignored()? & (1 << (Signal::SIGCHLD as i32 - 1)) != 0 {
+        signal_hook::flag::register(Signal::SIGCHLD as i32, Arc::default())?;
+    }
+    Ok(())
+}
 
 /// One bit for each signal, the lowest for number 1.
 fn ignored() -> io::Result<u64> {
