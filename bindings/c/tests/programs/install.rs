@@ -83,3 +83,46 @@ fn what_is_installed_is_found_by_pkg_config() {
     );
     assert_eq!(left, "");
 }
+
+#[test]
+fn it_may_be_installed_anywhere() {
+    if !has("make") || !has("pkg-config") {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let built = root.path().join("as built");
+    std::fs::create_dir(&built).unwrap();
+    for name in ["libdmtcp_rs.so", "libdmtcp_rs.a"] {
+        std::fs::write(built.join(name), "").unwrap();
+    }
+    let dest = root.path().join("a staged|root");
+    for prefix in ["/opt/our own", "/opt/it's & that"] {
+        let make = |target: &str| {
+            let mut command = Command::new("make");
+            command
+                .arg("-C")
+                .arg(in_crate(""))
+                .arg(target)
+                .arg(format!("PREFIX={prefix}"))
+                .arg(format!("DESTDIR={}", dest.display()))
+                .arg(format!("BUILT={}", built.display()));
+            succeed(&mut command);
+        };
+        make("install");
+        let lib = dest.join(&prefix[1..]).join("lib");
+        assert!(lib.join("libdmtcp_rs.so").exists());
+        let mut flags = Command::new("sh");
+        flags
+            .args([
+                "-c",
+                r#"eval "set -- $(pkg-config --cflags --libs dmtcp_rs)"; printf '%s\n' "$@""#,
+            ])
+            .env("PKG_CONFIG_LIBDIR", lib.join("pkgconfig"));
+        let expected = format!("-I{prefix}/include\n-L{prefix}/lib\n-ldmtcp_rs\n");
+        assert_eq!(succeed(&mut flags), expected);
+        make("uninstall");
+        let mut find = Command::new("find");
+        let left = succeed(find.arg(&dest).args(["!", "-type", "d"]));
+        assert_eq!(left, "");
+    }
+}
