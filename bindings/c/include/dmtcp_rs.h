@@ -22,7 +22,9 @@
  *   call anything, must return, and must not throw or jump out. A slow one loses the oldest events.
  * - Every call that waits has a limit, in milliseconds; 0 is refused. Looking up a host name is
  *   the system's business and is not limited.
- * - No signal is raised or handled: SIGPIPE may have any disposition.
+ * - No signal is raised or handled: SIGPIPE may have any disposition. Who starts processes must not
+ *   ignore SIGCHLD, nor wait for children that are not his: DMTCP_ERR_PROCESS, or a job that could not
+ *   be started.
  * - After fork, a child must not use what its parent got from this library.
  *
  * Generated from the sources of the library: README.md beside this folder says how. Link with

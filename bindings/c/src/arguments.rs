@@ -47,6 +47,14 @@ pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What a later release may give a meaning to.
+pub(crate) fn zero(reserved: u32, name: &str) -> Result<(), Failure> {
+    match reserved {
+        0 => Ok(()),
+        _ => Err(Failure::argument(format!("{name} is not 0"))),
+    }
+}
+
 /// 0 stands for what is said elsewhere.
 pub(crate) fn unless_zero(ms: u64) -> Option<Duration> {
     (ms > 0).then(|| Duration::from_millis(ms))

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use dmtcp_client::Launch as Command;
 use dmtcp_client::process::Stream;
 
-use crate::arguments::{address, port_of};
+use crate::arguments::{address, port_of, zero};
 use crate::boundary::call;
 use crate::child::Child;
 use crate::codes::ResultCode;
@@ -72,6 +72,7 @@ pub extern "C" fn dmtcp_launch_spawn(
 
 impl Launch {
     fn command(&self, tools: &Tools) -> Result<Command, Failure> {
+        zero(self.reserved, "launch->reserved")?;
         let argv = self.argv.get().unwrap_or_default();
         let (program, args) = argv
             .split_first()

@@ -11,7 +11,6 @@ use crate::codes::{ResultCode, ResultNumber};
 use crate::failure::Failure;
 use crate::ffi::{In, Memory, Out, Owned, Text};
 use crate::native_state::Regions;
-use crate::set::c_path;
 
 /// This program as a worker: it joins a computation, is checkpointed at points of its own choosing,
 /// and gets its state back when it is restarted. It needs no DMTCP. An image holds the state that is
@@ -186,7 +185,7 @@ pub extern "C" fn dmtcp_native_worker_image_path(
         let worker = worker.get("worker")?;
         let place = path.place("path")?;
         let mut state = worker.lock();
-        place.put_text(&c_path(state.worker()?.image_path()).to_string_lossy());
+        place.put_path(state.worker()?.image_path());
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 use dmtcp_client::Restart as Command;
 use dmtcp_client::process::Stream;
 
-use crate::arguments::{address, port_of};
+use crate::arguments::{address, port_of, zero};
 use crate::boundary::call;
 use crate::child::Child;
 use crate::codes::ResultCode;
@@ -63,6 +63,7 @@ pub extern "C" fn dmtcp_restart_spawn(
 
 impl Restart {
     fn command(&self, tools: &Tools) -> Result<Command, Failure> {
+        zero(self.reserved, "restart->reserved")?;
         let images = self.images.get().unwrap_or_default();
         let host = self.host.optional("restart->host")?.unwrap_or("127.0.0.1");
         let mut command = Command::new(tools.found(), images)

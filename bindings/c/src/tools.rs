@@ -28,7 +28,7 @@ pub extern "C" fn dmtcp_tools_find(dir: Text, tools: Out<*mut Tools>) -> ResultC
 pub extern "C" fn dmtcp_tools_dir(tools: In<Tools>, dir: Out<*mut c_char>) -> ResultCode {
     call(|| {
         let found = tools.get("tools")?.found();
-        dir.place("dir")?.put_text(&found.dir().to_string_lossy());
+        dir.place("dir")?.put_path(found.dir());
         Ok(())
     })
 }

@@ -8,6 +8,7 @@ use super::null;
 use super::object::Place;
 use crate::boundary::c_string;
 use crate::failure::Failure;
+use crate::set::c_path;
 
 /// NULL, or a string that ends with a NUL byte and does not change during the call.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,11 @@ impl Place<'_, *mut c_char> {
     pub(crate) fn put_text(self, text: &str) {
         self.put(c_string(text).into_raw());
     }
+
+    /// The same of a path, whatever its bytes are.
+    pub(crate) fn put_path(self, path: &Path) {
+        self.put(c_path(path).into_raw());
+    }
 }
 
 #[cfg(test)]
@@ -133,5 +139,10 @@ mod tests {
         assert_eq!(Text(room).get("text").unwrap(), "a?b");
         OwnedText(room).free();
         OwnedText(ptr::null_mut()).free();
+        let path = Path::new(OsStr::from_bytes(b"a\xffb"));
+        let out = Out::<*mut c_char>::to(&mut room);
+        out.place("path").unwrap().put_path(path);
+        assert_eq!(Text(room).path("path").unwrap(), path);
+        OwnedText(room).free();
     }
 }

@@ -32,6 +32,10 @@ static void refusals(dmtcp_tools *tools) {
   CHECK_CODE(DMTCP_ERR_ARGUMENT, dmtcp_launch_spawn(tools, &launch, &child));
   launch.argv = nothing;
   CHECK_CODE(DMTCP_ERR_ARGUMENT, dmtcp_launch_spawn(tools, &launch, &child));
+  const char *const program[] = {"sleep", "1", NULL};
+  launch.argv = program;
+  launch.reserved = 1;
+  CHECK_CODE(DMTCP_ERR_ARGUMENT, dmtcp_launch_spawn(tools, &launch, &child));
   dmtcp_restart restart = {.size = sizeof restart, .images = nothing, .port = 1};
   CHECK_CODE(DMTCP_ERR_ARGUMENT, dmtcp_restart_spawn(tools, &restart, &child));
   const char *const missing[] = {"/nonexistent.dmtcp", NULL};
