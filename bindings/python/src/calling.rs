@@ -1,25 +1,57 @@
 //! Calls that wait: the interpreter goes on meanwhile, and Ctrl-C is noticed.
 //!
-//! Each has a thread of its own until it has an answer, and nothing of that is shared between calls: a
-//! process that is forked in the middle of one has nothing left to take back. A caller either waits,
-//! looking for signals ten times a second, or leaves a callback and is told. Whoever stops waiting
-//! stops nothing: the call goes on to its end, so that no command is ever half sent.
+//! A caller either waits, looking for signals ten times a second, or leaves a callback and is told. What
+//! only asks and listens ([`ask`]) has no thread of its own: it is polled on that of the caller, or, with
+//! a callback, on the one thread for asyncio. What blocks ([`call`]) has one until it has an answer.
+//! Nothing of that is shared between calls of two processes: one that is forked in the middle of a call
+//! has nothing left to take back. Whoever stops waiting takes nothing back that was asked for, and no
+//! command is ever half sent.
 
 use std::{
+    future::{Future, poll_fn},
     panic::{self, AssertUnwindSafe},
+    pin::pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     thread,
     time::Duration,
 };
 
-use pyo3::prelude::*;
+use pyo3::{IntoPyObjectExt as _, prelude::*};
 
 use crate::{
     answer::Answer,
+    background,
     failure::{Failure, Fault},
+    one_thread::OneThread,
 };
 
-/// Does `work`. Without `done` it waits for it and gives its answer; with it, it returns `None` at once,
+/// Waits for what is asked, on this thread. With `done` it returns a
+/// [`Pending`](background::Pending) at once, and `done(answer, error)` is called on the thread for asyncio, one of them
+/// `None`.
+pub(crate) fn ask<T: Answer>(
+    py: Python<'_>,
+    done: Option<Py<PyAny>>,
+    question: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> PyResult<Py<PyAny>> {
+    let question = unpanicked(question);
+    if let Some(done) = done {
+        let asked = background::spawn(py, async move { tell(done, question.await) })?;
+        return asked.into_py_any(py);
+    }
+    let mut question = Box::pin(question);
+    let thread = Arc::new(OneThread::default());
+    let answer = attentive(py, || thread.run(question.as_mut(), LOOK));
+    if answer.is_err() {
+        // What it has begun to say is said to its end.
+        py.detach(|| drop(question));
+    }
+    answer?
+        .map_err(|failure| failure.into_py_err(py))?
+        .into_python(py)
+}
+
+/// Does `work`, which may block, on a thread of its own. Without `done` it waits for it and gives its answer; with it, it returns `None` at once,
 /// and `done(answer, error)` is called on a thread of this module, one of them `None`.
 pub(crate) fn call<T: Answer>(
     py: Python<'_>,
@@ -29,7 +61,7 @@ pub(crate) fn call<T: Answer>(
     let Some(done) = done else {
         return wait(py, work)?.into_python(py);
     };
-    spawn(move || tell(&done, contained(work))).map_err(|failure| failure.into_py_err(py))?;
+    spawn(move || tell(done, contained(work))).map_err(|failure| failure.into_py_err(py))?;
     Ok(py.None())
 }
 
@@ -60,9 +92,9 @@ pub(crate) fn attentive<T: Send>(
 }
 
 /// Calls `done(answer, error)`; a process that is about to end is told nothing.
-pub(crate) fn tell<T: Answer>(done: &Py<PyAny>, answer: Result<T, Failure>) {
+pub(crate) fn tell<T: Answer>(done: Py<PyAny>, answer: Result<T, Failure>) {
     // `None`: the interpreter ends.
-    let _ = Python::try_attach(|py| {
+    let _ = Python::try_attach(move |py| {
         let answer = match answer {
             Ok(answer) => answer.into_python(py),
             Err(failure) => Err(failure.into_py_err(py)),
@@ -80,7 +112,7 @@ pub(crate) fn tell<T: Answer>(done: &Py<PyAny>, answer: Result<T, Failure>) {
 /// Between two looks for signals.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
-pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let started = thread::Builder::new()
         .name("dmtcp-call".to_owned())
         .spawn(work);
@@ -131,12 +163,24 @@ impl<T> Slot<T> {
 /// A panic is an answer, too: somebody waits for one.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     // What the work had goes with it.
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Failure::new(
-            "DmtcpError",
-            "internal",
-            Fault::Environment,
-            "a thread of dmtcp-client panicked; this is a bug of it",
-        ))
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
+}
+
+/// The same for what is awaited.
+async fn unpanicked<T>(question: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut question = pin!(question);
+    poll_fn(|cx| {
+        let poll = AssertUnwindSafe(|| question.as_mut().poll(cx));
+        panic::catch_unwind(poll).unwrap_or_else(|_| Poll::Ready(Err(panicked())))
     })
+    .await
+}
+
+fn panicked() -> Failure {
+    Failure::new(
+        "DmtcpError",
+        "internal",
+        Fault::Environment,
+        "a thread of dmtcp-client panicked; this is a bug of it",
+    )
 }

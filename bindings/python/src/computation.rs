@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use dmtcp_client::server::{ChromeTrace, Computation as Inner, Exposition};
+use dmtcp_client::{
+    aio::Computation as Inner,
+    server::{ChromeTrace, Exposition},
+};
 use pyo3::prelude::*;
 
-use crate::{answer, calling::call, events::Events, failure::Failure, limits::limit, owned::Owned};
+use crate::{answer, calling::ask, events::Events, failure::Failure, limits::limit, owned::Owned};
 
 /// Cheap to clone in Rust; here one object for one handle.
 #[pyclass(frozen, module = "dmtcp._native")]
@@ -32,21 +35,16 @@ impl Computation {
         Ok((addr.ip().to_string(), addr.port()))
     }
 
-    /// Answered by a thread of this process, mostly within microseconds: no thread of its own.
     #[pyo3(signature = (done=None))]
     fn status(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.get()?;
-        if done.is_some() {
-            return call(py, done, move || Ok(inner.status()?));
-        }
-        let status = py.detach(|| inner.status()).map_err(Failure::from)?;
-        answer::Answer::into_python(status, py)
+        ask(py, done, async move { Ok(inner.status().await?) })
     }
 
     #[pyo3(signature = (done=None))]
     fn workers(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.get()?;
-        call(py, done, move || Ok(inner.workers()?))
+        ask(py, done, async move { Ok(inner.workers().await?) })
     }
 
     #[pyo3(signature = (timeout, done=None))]
@@ -57,7 +55,11 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || Ok(inner.checkpoint(timeout)?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.checkpoint(timeout).await?) },
+        )
     }
 
     #[pyo3(signature = (timeout, done=None))]
@@ -68,13 +70,19 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || Ok(inner.checkpoint_and_kill(timeout)?))
+        ask(py, done, async move {
+            Ok(inner.checkpoint_and_kill(timeout).await?)
+        })
     }
 
     #[pyo3(signature = (done=None))]
     fn request_checkpoint(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.get()?;
-        call(py, done, move || Ok(inner.request_checkpoint()?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.request_checkpoint().await?) },
+        )
     }
 
     #[pyo3(signature = (interval, done=None))]
@@ -85,16 +93,20 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, interval) = (self.get()?, answer::interval(interval)?);
-        call(py, done, move || Ok(inner.set_interval(interval)?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.set_interval(interval).await?) },
+        )
     }
 
     /// `(key space, key, value)` of each.
     #[pyo3(signature = (done=None))]
     fn key_values(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.get()?;
-        call(py, done, move || {
+        ask(py, done, async move {
             let text = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-            let values = inner.key_values()?;
+            let values = inner.key_values().await?;
             let values = values.iter().map(|(space, key, value)| {
                 let key_value = (text(key.as_bytes()), text(value.as_bytes()));
                 (space.to_string(), key_value)
@@ -111,7 +123,11 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || Ok(inner.kill_workers(timeout)?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.kill_workers(timeout).await?) },
+        )
     }
 
     #[pyo3(signature = (peers, timeout, done=None))]
@@ -123,8 +139,8 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || {
-            Ok(inner.wait_until_running(peers, timeout)?)
+        ask(py, done, async move {
+            Ok(inner.wait_until_running(peers, timeout).await?)
         })
     }
 
@@ -136,7 +152,7 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || Ok(inner.quit(timeout)?))
+        ask(py, done, async move { Ok(inner.quit(timeout).await?) })
     }
 
     #[pyo3(signature = (timeout, done=None))]
@@ -147,7 +163,7 @@ impl Computation {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || Ok(inner.close(timeout)?))
+        ask(py, done, async move { Ok(inner.close(timeout).await?) })
     }
 
     fn events(&self) -> PyResult<Events> {
@@ -158,8 +174,8 @@ impl Computation {
     #[pyo3(signature = (done=None))]
     fn metrics(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.get()?;
-        call(py, done, move || {
-            Ok(Exposition::of(&[inner.metrics()?]).to_string())
+        ask(py, done, async move {
+            Ok(Exposition::of(&[inner.metrics().await?]).to_string())
         })
     }
 
@@ -167,8 +183,8 @@ impl Computation {
     #[pyo3(signature = (done=None))]
     fn trace(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.get()?;
-        call(py, done, move || {
-            let timelines: Vec<Arc<_>> = inner.timelines()?;
+        ask(py, done, async move {
+            let timelines: Vec<Arc<_>> = inner.timelines().await?;
             let mut text = Vec::new();
             // Memory does not fail to be written to.
             drop(ChromeTrace::of(&timelines).write(&mut text));

@@ -3,27 +3,36 @@
 use std::{ffi::OsString, net::SocketAddr, time::Duration};
 
 use dmtcp_client::{
-    Dialect, Tools,
+    Dialect, Tools, aio,
     coordinator::{Coordinator as Inner, DetectOptions, find_address},
 };
 use pyo3::prelude::*;
 
 use crate::{
     answer::{self, New},
-    calling::call,
+    calling::{ask, call},
     failure::Failure,
+    lender::Lender,
     limits::limit,
 };
 
 /// Each question is a connection of its own; nothing is held, so it works behind a fork, too.
 #[pyclass(frozen, module = "dmtcp._native")]
 pub(crate) struct Coordinator {
-    pub(crate) inner: Inner,
+    inner: aio::Coordinator,
 }
 
 impl From<Inner> for Coordinator {
     fn from(inner: Inner) -> Self {
+        let inner = aio::Coordinator::on(Lender, inner);
         Self { inner }
+    }
+}
+
+impl Coordinator {
+    /// The handle that blocks.
+    pub(crate) fn handle(&self) -> &Inner {
+        self.inner.handle()
     }
 }
 
@@ -70,35 +79,36 @@ impl Coordinator {
 
     #[getter]
     fn address(&self) -> (String, u16) {
-        let addr = self.inner.addr();
+        let addr = self.handle().addr();
         (addr.ip().to_string(), addr.port())
     }
 
     #[getter]
     fn dialect(&self) -> String {
-        dialect_name(self.inner.dialect())
+        dialect_name(self.handle().dialect())
     }
 
     #[getter]
     fn release(&self) -> Option<String> {
-        self.inner.release().map(ToString::to_string)
+        self.handle().release().map(ToString::to_string)
     }
 
     /// The same handle with another limit of questions.
     fn with_timeout(&self, timeout: Option<f64>) -> PyResult<Self> {
-        Ok(self.inner.clone().timeout(limit(timeout)?).into())
+        let inner = self.inner.clone().timeout(limit(timeout)?);
+        Ok(Self { inner })
     }
 
     #[pyo3(signature = (done=None))]
     fn status(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || Ok(inner.status()?))
+        ask(py, done, async move { Ok(inner.status().await?) })
     }
 
     #[pyo3(signature = (done=None))]
     fn workers(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || Ok(inner.workers()?))
+        ask(py, done, async move { Ok(inner.workers().await?) })
     }
 
     #[pyo3(signature = (timeout, done=None))]
@@ -109,7 +119,11 @@ impl Coordinator {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.inner.clone(), limit(timeout)?);
-        call(py, done, move || Ok(inner.checkpoint(timeout)?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.checkpoint(timeout).await?) },
+        )
     }
 
     #[pyo3(signature = (timeout, done=None))]
@@ -120,13 +134,19 @@ impl Coordinator {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.inner.clone(), limit(timeout)?);
-        call(py, done, move || Ok(inner.checkpoint_and_kill(timeout)?))
+        ask(py, done, async move {
+            Ok(inner.checkpoint_and_kill(timeout).await?)
+        })
     }
 
     #[pyo3(signature = (done=None))]
     fn request_checkpoint(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || Ok(inner.request_checkpoint()?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.request_checkpoint().await?) },
+        )
     }
 
     #[pyo3(signature = (interval, done=None))]
@@ -137,14 +157,18 @@ impl Coordinator {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, interval) = (self.inner.clone(), answer::interval(interval)?);
-        call(py, done, move || Ok(inner.set_interval(interval)?))
+        ask(
+            py,
+            done,
+            async move { Ok(inner.set_interval(interval).await?) },
+        )
     }
 
     #[pyo3(signature = (done=None))]
     fn checkpoint_dir(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || {
-            let dir = inner.checkpoint_dir()?;
+        ask(py, done, async move {
+            let dir = inner.checkpoint_dir().await?;
             Ok(String::from_utf8_lossy(dir.as_bytes()).into_owned())
         })
     }
@@ -157,19 +181,19 @@ impl Coordinator {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || Ok(inner.set_log_mask(mask)?))
+        ask(py, done, async move { Ok(inner.set_log_mask(mask).await?) })
     }
 
     #[pyo3(signature = (done=None))]
     fn kill_workers(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || Ok(inner.kill_workers()?))
+        ask(py, done, async move { Ok(inner.kill_workers().await?) })
     }
 
     #[pyo3(signature = (done=None))]
     fn quit(&self, py: Python<'_>, done: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
         let inner = self.inner.clone();
-        call(py, done, move || Ok(inner.quit()?))
+        ask(py, done, async move { Ok(inner.quit().await?) })
     }
 }
 

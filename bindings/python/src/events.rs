@@ -1,6 +1,6 @@
 //! News of a computation.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError};
+use std::sync::Arc;
 
 use dmtcp_client::server::{ComputationEvent, Event, Events as Inner, SealedSet, Stamped};
 use pyo3::{IntoPyObjectExt as _, prelude::*};
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    calling::call,
-    failure::Failure,
+    calling::ask,
     json as records,
+    lender::within,
     limits::{limit, unix_time},
     owned::Owned,
 };
@@ -18,12 +18,12 @@ use crate::{
 /// A receiver of a computation's news.
 #[pyclass(frozen, module = "dmtcp._native")]
 pub(crate) struct Events {
-    inner: Arc<Owned<Mutex<Inner>>>,
+    inner: Arc<Owned<Inner>>,
 }
 
 impl Events {
     pub(crate) fn new(inner: Inner) -> Self {
-        let inner = Arc::new(Owned::new(Mutex::new(inner)));
+        let inner = Arc::new(Owned::new(inner));
         Self { inner }
     }
 }
@@ -40,15 +40,9 @@ impl Events {
     ) -> PyResult<Py<PyAny>> {
         self.inner.get()?;
         let (inner, timeout) = (Arc::clone(&self.inner), limit(timeout)?);
-        call(py, done, move || {
-            let events = inner.get()?.lock().unwrap_or_else(PoisonError::into_inner);
-            match events.recv_stamped(timeout) {
-                Ok(stamped) => Ok(Some(News::from(stamped))),
-                Err(RecvTimeoutError::Disconnected) => Ok(None),
-                Err(RecvTimeoutError::Timeout) => {
-                    Err(Failure::timed_out(format!("no event within {timeout:?}")))
-                }
-            }
+        ask(py, done, async move {
+            let next = within(timeout, "event", inner.get()?.recv_next()).await?;
+            Ok(next.map(News::from))
         })
     }
 }

@@ -2,14 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use dmtcp_client::foreign::ForeignSets as Inner;
+use dmtcp_client::{aio, foreign::ForeignSets as Inner};
 use pyo3::prelude::*;
 
 use crate::{
     answer::New,
-    calling::call,
+    calling::ask,
     coordinator::Coordinator,
     failure::Failure,
+    lender::Lender,
     limits::limit,
     owned::Owned,
     sets::{CheckpointSet, SetStore},
@@ -18,11 +19,11 @@ use crate::{
 /// One checkpoint at a time.
 #[pyclass(frozen, module = "dmtcp._native")]
 pub(crate) struct ForeignSets {
-    inner: Owned<Arc<Inner>>,
+    inner: Owned<Arc<aio::ForeignSets>>,
 }
 
 impl ForeignSets {
-    fn get(&self) -> Result<Arc<Inner>, Failure> {
+    fn get(&self) -> Result<Arc<aio::ForeignSets>, Failure> {
         self.inner.get().cloned()
     }
 }
@@ -35,9 +36,9 @@ impl ForeignSets {
         store: &SetStore,
         image_dirs: Vec<PathBuf>,
     ) -> PyResult<Self> {
-        let sets = Inner::new(coordinator.inner.clone(), store.get()?);
+        let sets = Inner::new(coordinator.handle().clone(), store.get()?);
         let sets = image_dirs.into_iter().fold(sets, Inner::image_dir);
-        let inner = Owned::new(Arc::new(sets));
+        let inner = Owned::new(Arc::new(aio::ForeignSets::on(Lender, sets)));
         Ok(Self { inner })
     }
 
@@ -49,8 +50,8 @@ impl ForeignSets {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || {
-            Ok(New(CheckpointSet::from(inner.checkpoint(timeout)?)))
+        ask(py, done, async move {
+            Ok(New(CheckpointSet::from(inner.checkpoint(timeout).await?)))
         })
     }
 
@@ -62,8 +63,8 @@ impl ForeignSets {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || {
-            let set = inner.checkpoint_and_kill(timeout)?;
+        ask(py, done, async move {
+            let set = inner.checkpoint_and_kill(timeout).await?;
             Ok(New(CheckpointSet::from(set)))
         })
     }
@@ -76,8 +77,8 @@ impl ForeignSets {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (inner, timeout) = (self.get()?, limit(timeout)?);
-        call(py, done, move || {
-            Ok(New(CheckpointSet::from(inner.finish(timeout)?)))
+        ask(py, done, async move {
+            Ok(New(CheckpointSet::from(inner.finish(timeout).await?)))
         })
     }
 }

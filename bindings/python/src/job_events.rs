@@ -1,19 +1,16 @@
 //! News of a job.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use dmtcp_client::job::{JobEvent, JobEvents as Inner};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    calling::call,
+    calling::ask,
     events::{News, set_json},
-    failure::Failure,
     json as records,
+    lender::within,
     limits::{limit, unix_time},
     owned::Owned,
 };
@@ -21,12 +18,12 @@ use crate::{
 /// A receiver of a job's news.
 #[pyclass(frozen, module = "dmtcp._native")]
 pub(crate) struct JobEvents {
-    inner: Arc<Owned<Mutex<Inner>>>,
+    inner: Arc<Owned<Inner>>,
 }
 
 impl JobEvents {
     pub(crate) fn new(inner: Inner) -> Self {
-        let inner = Arc::new(Owned::new(Mutex::new(inner)));
+        let inner = Arc::new(Owned::new(inner));
         Self { inner }
     }
 }
@@ -43,15 +40,9 @@ impl JobEvents {
     ) -> PyResult<Py<PyAny>> {
         self.inner.get()?;
         let (inner, timeout) = (Arc::clone(&self.inner), limit(timeout)?);
-        call(py, done, move || {
-            let events = inner.get()?.lock().unwrap_or_else(PoisonError::into_inner);
-            match events.recv_timeout(timeout) {
-                Ok((time, event)) => Ok(Some(news(time, &event))),
-                Err(RecvTimeoutError::Disconnected) => Ok(None),
-                Err(RecvTimeoutError::Timeout) => {
-                    Err(Failure::timed_out(format!("no event within {timeout:?}")))
-                }
-            }
+        ask(py, done, async move {
+            let next = within(timeout, "event", inner.get()?.recv()).await?;
+            Ok(next.map(|(time, event)| news(time, &event)))
         })
     }
 }

@@ -3,13 +3,15 @@
 //! Here are handles and plain values: seconds as floats, paths as they are, records as dictionaries
 //! and tuples. Names, defaults, time spans, documentation and `asyncio` are the package's, in
 //! `python/dmtcp`. Every call that waits is made through `calling`: without the interpreter's lock,
-//! on a thread of its own, for a caller that waits as for one that is told by a callback.
+//! for a caller that waits as for one that is told by a callback.
 //!
 //! Not here: any decision about checkpoints, which are `dmtcp-client`'s.
 
 #![deny(unsafe_code)]
 
 mod answer;
+mod background;
+mod bell;
 mod calling;
 mod computation;
 mod coordinator;
@@ -22,7 +24,9 @@ mod images;
 mod job;
 mod job_events;
 mod json;
+mod lender;
 mod limits;
+mod one_thread;
 mod owned;
 mod process;
 mod program;
@@ -38,6 +42,8 @@ use pyo3::prelude::*;
 /// Private: use the package `dmtcp`.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use crate::background::Pending;
     #[pymodule_export]
     use crate::computation::Computation;
     #[pymodule_export]

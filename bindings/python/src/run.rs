@@ -1,6 +1,7 @@
 //! A run of a job: its settings, its thread, its end.
 
 use std::{
+    future::ready,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -9,8 +10,9 @@ use std::{
 
 use dmtcp_client::{
     Tools,
+    aio::JobControl,
     job::{
-        Begin, ExitCodes, Job, JobControl, Outcome, Registry,
+        Begin, ExitCodes, Job, Outcome, Registry,
         pace::{AutoInterval, IntervalPolicy, PlannedEnd},
     },
     process::Stream,
@@ -21,11 +23,12 @@ use serde_json::Value;
 
 use crate::{
     answer,
-    calling::{LOOK, attentive, call, contained, spawn, tell},
+    calling::{LOOK, ask, attentive, call, contained, tell},
     computation::Computation,
     failure::{Failure, Fault},
     job_events::JobEvents,
     json as records,
+    lender::Lender,
     limits::limit,
     owned::Owned,
     program::Program,
@@ -214,7 +217,7 @@ struct Inner {
 
 impl Run {
     fn start(job: Job, server: Arc<InnerServer>) -> Result<Self, Failure> {
-        let control = job.control();
+        let control = JobControl::on(Lender, job.control());
         let events = Mutex::new(Some(JobEvents::new(control.subscribe())));
         let end = Arc::new(End::default());
         let theirs = Arc::clone(&end);
@@ -246,7 +249,11 @@ impl Run {
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let (control, timeout) = (self.control()?, limit(timeout)?);
-        call(py, done, move || Ok(control.checkpoint(timeout)?))
+        ask(
+            py,
+            done,
+            async move { Ok(control.checkpoint(timeout).await?) },
+        )
     }
 
     fn checkpoint_and_stop(&self, grace: Option<f64>, on_signal: bool) -> PyResult<()> {
@@ -274,8 +281,10 @@ impl Run {
     ) -> PyResult<Py<PyAny>> {
         let end = Arc::clone(&self.inner.get()?.end);
         if let Some(done) = done {
-            py.detach(|| end.when(done));
-            return Ok(py.None());
+            return match py.detach(|| end.when(done)) {
+                Some((done, ended)) => ask(py, Some(done), ready(ended)),
+                None => Ok(py.None()),
+            };
         }
         let limit = limit(timeout)?;
         let until = std::time::Instant::now() + limit;
@@ -356,7 +365,7 @@ impl End {
         drop(state);
         self.reached.notify_all();
         for done in waiting {
-            tell(&done, ended.clone());
+            tell(done, ended.clone());
         }
     }
 
@@ -368,14 +377,15 @@ impl End {
         state.ended.clone()
     }
 
-    fn when(&self, done: Py<PyAny>) {
+    /// Tells it then; if that was before, gives it back with what is to be told.
+    fn when(&self, done: Py<PyAny>) -> Option<(Py<PyAny>, Result<Value, Failure>)> {
         let mut state = self.lock();
-        match &state.ended {
-            None => state.waiting.push(done),
-            Some(ended) => {
-                let ended = ended.clone();
-                // On a thread of its own, as always.
-                drop(spawn(move || tell(&done, ended)));
+        let ended = state.ended.clone();
+        match ended {
+            Some(ended) => Some((done, ended)),
+            None => {
+                state.waiting.push(done);
+                None
             }
         }
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use dmtcp_client::{
+    aio,
     server::{ComputationConfig, SealError, SealRound, SealedSet, Sealer, Server as Inner},
     set::{ImageReport, SealRequest, SetStore as Store},
 };
@@ -17,9 +18,10 @@ use pyo3::prelude::*;
 
 use crate::{
     answer::{self, New},
-    calling::{call, wait},
+    calling::{ask, wait},
     computation::Computation,
     failure::{Failure, Fault},
+    lender::Lender,
     limits::limit,
     owned::Owned,
     sets::SetStore,
@@ -86,8 +88,9 @@ impl Server {
                 limit: limit(seal_limit)?,
             });
         }
-        call(py, done, move || {
-            Ok(New(Computation::new(server.open(config)?)))
+        let server = aio::Server::on(Lender, server);
+        ask(py, done, async move {
+            Ok(New(Computation::new(server.open(config).await?)))
         })
     }
 

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from pathlib import Path
+from typing import Any, Coroutine
 
 import pytest
 
@@ -90,6 +91,37 @@ def test_cancelled_questions_and_readers_lose_nothing(tmp_path: Path) -> None:
             assert report.peers == 1
             assert await child.wait() == 0
             assert "dmtcp_" in await computation.metrics()
+
+    asyncio.run(main())
+
+
+def test_any_number_of_calls_waits_on_one_thread() -> None:
+    """Questions and readers; whoever is cancelled leaves nothing behind."""
+    count = 30
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with aio.Server() as server, await server.open() as computation:
+            events = [computation.events() for _ in range(count)]
+            before = len(os.listdir("/proc/self/task"))
+            waits: list[Coroutine[Any, Any, Any]] = [one.__anext__() for one in events]
+            waits += [computation.wait_until_running(1, 3600) for _ in range(count)]
+            with socket.create_server(("127.0.0.1", 0), backlog=2 * count) as deaf:
+                deaf.setblocking(False)
+                handle = aio.Coordinator(deaf.getsockname()[:2], timeout=3600)
+                waits += [handle.status() for _ in range(count)]
+                tasks = [asyncio.create_task(wait) for wait in waits]
+                peers = [(await loop.sock_accept(deaf))[0] for _ in range(count)]
+                assert len(os.listdir("/proc/self/task")) <= before
+                for task in tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+                assert [type(end) for end in ended] == [asyncio.CancelledError] * len(tasks)
+                for peer in peers:
+                    with peer:
+                        while await asyncio.wait_for(loop.sock_recv(peer, 4096), LIMIT):
+                            pass
+            assert (await computation.status()).peers == 0
 
     asyncio.run(main())
 

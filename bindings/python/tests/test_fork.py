@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Callable
 import pytest
 
 import dmtcp
+from dmtcp import aio
 from conftest import LIMIT, program
 
 
@@ -78,6 +80,19 @@ def test_objects_of_the_parent_refuse_and_new_ones_work(tmp_path: Path) -> None:
         assert running.wait(LIMIT).reason == "killed"
     worker.finish()
     computation.close()
+
+
+def test_asyncio_works_on_both_sides() -> None:
+    with dmtcp.Server() as server, server.open() as computation:
+        mirrored = aio.Coordinator(computation)
+
+        async def ask() -> None:
+            answers = await asyncio.gather(*(mirrored.status() for _ in range(10)))
+            assert [status.peers for status in answers] == [0] * 10
+
+        asyncio.run(ask())
+        in_child(lambda: asyncio.run(ask()))
+        asyncio.run(ask())
 
 
 def test_a_child_that_inherits_objects_ends_without_them(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -176,3 +179,47 @@ def test_a_server_ends_its_computations_and_is_kept_by_them() -> None:
     with pytest.raises(dmtcp.ServerError, match="closed"):
         server.open()
     computation.close()
+
+
+def test_a_signal_ends_a_question_on_the_thread_that_asks() -> None:
+    """Python handles it while something is waited for; no other thread is needed for that."""
+
+    class Alarm(Exception):
+        pass
+
+    def threads() -> int:
+        return len(os.listdir("/proc/self/task"))
+
+    def ring(*_arguments: object) -> None:
+        seen.append(threads())
+        # From within a handler, too.
+        assert computation.status().peers == 0
+        raise Alarm
+
+    seen: list[int] = []
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with dmtcp.Server() as server, server.open() as computation:
+            with socket.create_server(("127.0.0.1", 0)) as deaf:
+                handle = dmtcp.Coordinator(deaf.getsockname()[:2], timeout=3600)
+                asked: list[Callable[[], object]] = [
+                    lambda: computation.wait_until_running(1, 3600),
+                    lambda: computation.events().next(3600),
+                    handle.status,
+                ]
+                running = threads()
+                for ask in asked:
+                    signal.setitimer(signal.ITIMER_REAL, 0.3)
+                    with pytest.raises(Alarm):
+                        ask()
+                assert len(seen) == len(asked) and max(seen) <= running
+                # What was begun is brought to its end, and that is soon.
+                peer, _ = deaf.accept()
+                with peer:
+                    peer.settimeout(LIMIT)
+                    while peer.recv(4096):
+                        pass
+            assert computation.status().peers == 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

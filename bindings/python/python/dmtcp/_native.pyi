@@ -1,6 +1,7 @@
 # The extension module, checked against it by mypy's stubtest. Private: the package is the interface.
 #
-# Calls with `done` answer at once with None when it is given, and call it with answer and error later.
+# Calls with `done` return at once when it is given, and call it with answer and error later; what they
+# return then is None, or a Pending, which must be kept until then.
 
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "ForeignSets",
     "JobEvents",
     "NativeWorker",
+    "Pending",
     "Run",
     "Server",
     "SetStore",
@@ -40,6 +42,10 @@ __all__ = [
 
 _Done = Optional[Callable[[Any, Any], None]]
 _Seconds = Optional[float]
+
+@final
+class Pending:
+    def cancel(self) -> None: ...
 
 @final
 class Coordinator:

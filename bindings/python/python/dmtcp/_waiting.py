@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
+from . import _native
+
 
 async def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """Awaits a call that takes a callback behind its arguments.
 
-    When the task is cancelled, the call goes on to its end by itself, within its own limit: a command
-    is never half sent.
+    When the task is cancelled, the call is given up, but not what was asked for: a checkpoint that has
+    begun goes on, and a command is never half sent.
     """
-    return await future(function, *arguments)
+    answered, pending = begin(function, *arguments)
+    try:
+        return await answered
+    finally:
+        if pending is not None:
+            pending.cancel()
 
 
-def future(function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
-    """The same as something that can be awaited more than once."""
+def begin(
+    function: Callable[..., Any], *arguments: Any
+) -> tuple[asyncio.Future[Any], Optional[_native.Pending]]:
+    """The same as something that can be awaited more than once, as long as what is beside it is kept.
+
+    That is ``None`` for a call that blocks a thread of its own and cannot be given up.
+    """
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[Any] = loop.create_future()
 
@@ -35,5 +47,4 @@ def future(function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]
             # The loop is closed: nobody waits any more.
             pass
 
-    function(*arguments, done)
-    return answered
+    return answered, function(*arguments, done)

@@ -2,9 +2,9 @@
 
 Each class has the constructor, properties and methods of the one of the same name in :mod:`dmtcp`, whose
 documentation holds; what returns at once there is no coroutine here either. Waiting takes no thread of
-the loop's executor, and any number of calls can wait at the same time. When a task is cancelled, what it
-asked for goes on to its end by itself, within its own limit: a command is never half sent, and a job's
-processes are never lost sight of.
+the loop's executor: any number of questions and readers of events wait on one thread of this package.
+When a task is cancelled, nothing that it asked for is taken back: a checkpoint that has begun goes on, a
+command is never half sent, and a job's processes are never lost sight of.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ._address import Address
 from ._errors import DmtcpError
 from ._time import Seconds, seconds
 from ._values import CheckpointReport, Event, Exit, Outcome, Sealed, Status, Workers
-from ._waiting import call, future
+from ._waiting import begin, call
 from .coordinator import CHECKPOINT_TIMEOUT, Dialect
 from .job import Stopped
 from .sets import CheckpointSet, CheckpointSets
@@ -171,6 +171,7 @@ class Events(AsyncIterator[Event]):
     def __init__(self, native: Union[_native.Events, _native.JobEvents]) -> None:
         self._native = native
         self._next: Optional[asyncio.Future[Any]] = None
+        self._pending: Optional[_native.Pending] = None
 
     def __aiter__(self) -> Events:
         return self
@@ -178,7 +179,7 @@ class Events(AsyncIterator[Event]):
     async def __anext__(self) -> Event:
         # Shielded: an event that comes when its reader was cancelled is the next one's.
         if self._next is None:
-            self._next = future(self._native.next, None)
+            self._next, self._pending = begin(self._native.next, None)
         answer = await asyncio.shield(self._next)
         self._next = None
         if answer is None:
@@ -366,7 +367,7 @@ class RunningJob:
 
     async def wait(self, timeout: Optional[Seconds] = None) -> Outcome:
         """As :meth:`dmtcp.RunningJob.wait`."""
-        ended = future(self._sync._native.wait, None)
+        ended = call(self._sync._native.wait, None)
         try:
             return Outcome._of(await asyncio.wait_for(ended, seconds(timeout)))
         except asyncio.TimeoutError as error:
