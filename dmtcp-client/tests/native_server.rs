@@ -3,13 +3,15 @@
 mod counter;
 
 use counter::Counter;
+use dmtcp_client::WorkerInfo;
 use dmtcp_client::image;
-use dmtcp_client::native::{Options, restart_command};
+use dmtcp_client::native::{Error, Options, SafePoint, Worker, restart_command};
 use dmtcp_client::server::{Computation, ComputationConfig, Server};
 use dmtcp_proto::Dialect;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes unless it hangs.
 const LONG: Duration = Duration::from_secs(60);
@@ -109,4 +111,39 @@ fn workers_that_are_told_to_end_end_and_so_do_those_that_lose_their_coordinator(
         assert_eq!(end.as_deref(), Some("Left(CoordinatorLost)"));
         assert_eq!(worker.child.wait().unwrap().code(), Some(99));
     }
+}
+
+#[test]
+fn a_worker_is_made_to_leave_in_the_middle_of_a_safe_point() {
+    let (server, dir) = (Server::start().unwrap(), tempfile::tempdir().unwrap());
+    let computation = server.open(ComputationConfig::default()).unwrap();
+    let join = |name: &str| {
+        Worker::join(options(&computation, Dialect::V5, &dir.path().join(name))).unwrap()
+    };
+    // The other one never comes.
+    let (mut one, _other) = (join("one"), join("other"));
+    let leaver = one.leaver().unwrap();
+    computation.request_checkpoint().unwrap();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            loop {
+                match one.safe_point_bytes(b"state") {
+                    Ok(SafePoint::Nothing) => thread::yield_now(),
+                    ended => return ended,
+                }
+            }
+        });
+        let suspended = |worker: &WorkerInfo| worker.barrier.is_some();
+        let until = Instant::now() + LONG;
+        while !computation.workers().unwrap().iter().any(suspended) && Instant::now() < until {
+            thread::yield_now();
+        }
+        leaver.leave();
+        let ended = call.join().unwrap();
+        assert!(matches!(ended, Err(Error::Left(_))), "{ended:?}");
+    });
+    leaver.leave();
+    assert!(images(&dir.path().join("one")).is_empty());
+    let again = one.safe_point_bytes(b"state");
+    assert!(matches!(again, Err(Error::AlreadyLeft)), "{again:?}");
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{Error, cannot};
+use super::leaver::Leaver;
 use super::watch::Watch;
 use crate::deadline::Deadline;
 use crate::process::TcpOwners;
@@ -154,6 +155,13 @@ impl Link {
     /// Where images go from now on, if the coordinator has said so since the last time.
     pub(super) fn moved_to(&mut self) -> Option<PathBuf> {
         self.moved_to.take()
+    }
+
+    /// What closes the connection from another thread.
+    pub(super) fn leaver(&self) -> Result<Leaver, Error> {
+        let twin = self.stream.try_clone();
+        twin.map(Leaver::new)
+            .map_err(cannot("duplicate the connection to the coordinator"))
     }
 
     /// Closes the connection. [`is_asked`](Self::is_asked) stays true.

@@ -75,6 +75,7 @@
 //! [`restart_command`]; the same `main` then gets its state from [`Worker::restore`].
 
 mod error;
+mod leaver;
 mod link;
 mod options;
 mod program;
@@ -84,6 +85,7 @@ mod watch;
 mod worker;
 
 pub use error::Error;
+pub use leaver::Leaver;
 pub use options::{Options, variable};
 pub use restart::restart_command;
 pub use worker::{SafePoint, Worker};

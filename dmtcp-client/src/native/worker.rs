@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::Error;
+use super::leaver::Leaver;
 use super::link::Link;
 use super::options::Options;
 use super::program::{self, Program};
@@ -206,6 +207,15 @@ impl Worker {
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.link.is_asked()
+    }
+
+    /// What makes this worker leave from another thread, while this one is in a call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: there is no descriptor for it.
+    pub fn leaver(&self) -> Result<Leaver, Error> {
+        self.link.leaver()
     }
 
     /// Leaves the computation because the program is done.
