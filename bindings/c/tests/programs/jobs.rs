@@ -34,6 +34,16 @@ fn jobs_and_sets_from_c() {
 }
 
 #[test]
+fn signals_of_the_program_are_left_alone_by_jobs() {
+    let Some(cc) = Compiler::find() else { return };
+    let worker = worker(&cc);
+    let program = cc.program("tests/c/unread.c", Linked::Shared);
+    let dir = tempfile::tempdir().unwrap();
+    succeed(run(&program).arg(dir.path()).arg(&worker));
+    assert!(!dir.path().join("ignored/sets/latest").exists());
+}
+
+#[test]
 fn an_embedded_coordinator_with_events_and_sets_from_c() {
     let Some(cc) = Compiler::find() else { return };
     let worker = worker(&cc);

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::{SigSet, Signal};
+
 use crate::deadline::Deadline;
 
 /// What is done about a failure to write.
@@ -84,6 +86,10 @@ impl Outlet {
         });
         let of_thread = Arc::clone(&shared);
         let work = move || {
+            // Whoever reads may go away. Programs of Rust ignore that signal; those of C die of it.
+            let mut raised = SigSet::empty();
+            raised.add(Signal::SIGPIPE);
+            let _ = raised.thread_block();
             let writing = Writing {
                 shared: &of_thread,
                 policy,
