@@ -30,8 +30,22 @@ def prepare_metadata_for_build_wheel(directory: str, config_settings: Any = None
 
 
 def build_wheel(directory: str, config_settings: Any = None, metadata: Any = None) -> str:
+    hide_paths()
     put_program()
     return str(maturin.build_wheel(directory, settings(config_settings), metadata))
+
+
+def hide_paths() -> None:
+    """The program and the module hold paths of sources, for messages. Those of this machine are nobody's
+    business; where the tests of the workspace are to be used again, its flags have to be theirs."""
+    if PROFILE == "dev":
+        return
+    flags = os.environ.get("CARGO_ENCODED_RUSTFLAGS", "").split("\x1f")
+    if flags == [""]:
+        flags = os.environ.get("RUSTFLAGS", "").split()
+    home = os.environ.get("CARGO_HOME", Path.home() / ".cargo")
+    flags += [f"--remap-path-prefix={home}=/cargo", f"--remap-path-prefix={WORKSPACE}=/dmtcp-rs"]
+    os.environ["CARGO_ENCODED_RUSTFLAGS"] = "\x1f".join(flags)
 
 
 def settings(given: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 //! Answers of calls as Python values: plain ones, which the package makes its own classes of.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
 use dmtcp_client::{
     Interval, Status, WorkerInfo,
     coordinator::{CheckpointReport, Evidence},
@@ -64,7 +66,7 @@ macro_rules! plain {
     };
 }
 
-plain!(bool, i32, u32, u64, String, std::path::PathBuf);
+plain!(bool, i32, u32, u64, String, PathBuf);
 
 impl Answer for () {
     fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -117,7 +119,7 @@ impl Answer for Sealed {
         let images = self.images.into_iter();
         let images: PyResult<Vec<_>> = images
             .map(|image| {
-                let path = String::from_utf8_lossy(image.path.as_bytes()).into_owned();
+                let path = PathBuf::from(OsStr::from_bytes(image.path.as_bytes()));
                 (path, image.worker.into_python(py)?).into_py_any(py)
             })
             .collect();

@@ -77,6 +77,28 @@ pub(crate) fn wait<T: Send + 'static>(
     answer.map_err(|failure| failure.into_py_err(py))
 }
 
+/// The same for work that must not go on when nobody waits for it: it is told to `end`, and what was
+/// raised is passed on once it has.
+pub(crate) fn wait_or_end<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    end: impl FnOnce() + Send,
+) -> PyResult<T> {
+    let slot = Arc::new(Slot::default());
+    let theirs = Arc::clone(&slot);
+    spawn(move || theirs.fill(contained(work))).map_err(|failure| failure.into_py_err(py))?;
+    match attentive(py, || slot.take_within(LOOK)) {
+        Ok(answer) => answer.map_err(|failure| failure.into_py_err(py)),
+        Err(raised) => {
+            py.detach(|| {
+                end();
+                while slot.take_within(LOOK).is_none() {}
+            });
+            Err(raised)
+        }
+    }
+}
+
 /// Looks again and again, without the interpreter's lock, until there is something; between two looks
 /// signals are handled, and what their handlers raise ends it.
 pub(crate) fn attentive<T: Send>(

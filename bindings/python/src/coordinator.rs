@@ -1,6 +1,12 @@
 //! The handle to any coordinator.
 
-use std::{ffi::OsString, net::SocketAddr, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    net::SocketAddr,
+    os::unix::ffi::OsStrExt as _,
+    path::PathBuf,
+    time::Duration,
+};
 
 use dmtcp_client::{
     Dialect, Tools, aio,
@@ -169,7 +175,7 @@ impl Coordinator {
         let inner = self.inner.clone();
         ask(py, done, async move {
             let dir = inner.checkpoint_dir().await?;
-            Ok(String::from_utf8_lossy(dir.as_bytes()).into_owned())
+            Ok(PathBuf::from(OsStr::from_bytes(dir.as_bytes())))
         })
     }
 

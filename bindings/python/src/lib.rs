@@ -21,6 +21,7 @@ mod failures;
 mod foreign;
 mod helper;
 mod images;
+mod interpreter;
 mod job;
 mod job_events;
 mod json;
@@ -42,6 +43,13 @@ use pyo3::prelude::*;
 /// Private: use the package `dmtcp`.
 #[pymodule]
 mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::interpreter::take(module.py())
+    }
+
     #[pymodule_export]
     use crate::background::Pending;
     #[pymodule_export]

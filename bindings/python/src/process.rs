@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use dmtcp_client::{
@@ -24,7 +24,7 @@ use crate::{
 /// A child process with its group. Dropping it kills the group.
 #[pyclass(frozen, module = "dmtcp._native")]
 pub(crate) struct Child {
-    inner: Arc<Owned<Mutex<Option<Inner>>>>,
+    inner: Arc<Owned<RwLock<Option<Inner>>>>,
     pid: i32,
 }
 
@@ -32,23 +32,29 @@ impl From<Inner> for Child {
     fn from(inner: Inner) -> Self {
         Self {
             pid: inner.id(),
-            inner: Arc::new(Owned::new(Mutex::new(Some(inner)))),
+            inner: Arc::new(Owned::new(RwLock::new(Some(inner)))),
         }
     }
 }
 
-type Held = Arc<Owned<Mutex<Option<Inner>>>>;
+type Held = Arc<Owned<RwLock<Option<Inner>>>>;
 
-fn lock(held: &Held) -> Result<MutexGuard<'_, Option<Inner>>, Failure> {
+/// Several can look at it and signal it while one waits for it.
+fn look(held: &Held) -> Result<RwLockReadGuard<'_, Option<Inner>>, Failure> {
     // Nothing panics while it holds the lock.
-    Ok(held.get()?.lock().unwrap_or_else(PoisonError::into_inner))
+    Ok(held.get()?.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn take(held: &Held) -> Result<Option<Inner>, Failure> {
+    let held = held.get()?.write();
+    Ok(held.unwrap_or_else(PoisonError::into_inner).take())
 }
 
 fn with<T>(
     held: &Held,
     ask: impl FnOnce(&Inner) -> Result<T, dmtcp_client::process::ProcessError>,
 ) -> Result<T, Failure> {
-    match &*lock(held)? {
+    match &*look(held)? {
         Some(child) => Ok(ask(child)?),
         None => Err(gone()),
     }
@@ -71,12 +77,10 @@ impl Child {
     }
 
     /// `(code, signal)`; `None` while it runs.
-    fn poll(&self) -> PyResult<Option<Py<PyAny>>> {
-        let exit = with(&self.inner, Inner::try_wait)?;
-        Python::attach(|py| {
-            let exit = exit.map(|exit| answer::Answer::into_python(exit, py));
-            exit.transpose()
-        })
+    fn poll(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let exit = py.detach(|| with(&self.inner, Inner::try_wait))?;
+        let exit = exit.map(|exit| answer::Answer::into_python(exit, py));
+        exit.transpose()
     }
 
     #[pyo3(signature = (timeout, done=None))]
@@ -104,7 +108,7 @@ impl Child {
     }
 
     /// To every member of its group.
-    fn signal_group(&self, name: &str) -> PyResult<()> {
+    fn signal_group(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         let signal = match name {
             "SIGTERM" => Signal::Terminate,
             "SIGKILL" => Signal::Kill,
@@ -113,7 +117,7 @@ impl Child {
                 return Err(Failure::caller("argument", text).into());
             }
         };
-        Ok(with(&self.inner, |child| child.signal_group(signal))?)
+        Ok(py.detach(|| with(&self.inner, |child| child.signal_group(signal)))?)
     }
 
     /// SIGTERM, `grace`, SIGKILL; the answer as of `wait`.
@@ -126,14 +130,14 @@ impl Child {
     ) -> PyResult<Py<PyAny>> {
         let (held, grace) = (Arc::clone(&self.inner), limit(grace)?);
         call(py, done, move || {
-            let child = lock(&held)?.take().ok_or_else(gone)?;
+            let child = take(&held)?.ok_or_else(gone)?;
             Ok(child.stop(grace)?)
         })
     }
 
     /// It runs on, whatever becomes of this object.
-    fn detach(&self) -> PyResult<()> {
-        if let Some(child) = lock(&self.inner)?.take() {
+    fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(child) = py.detach(|| take(&self.inner))? {
             child.into_detached();
         }
         Ok(())

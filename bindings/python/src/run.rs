@@ -279,7 +279,7 @@ impl Run {
         timeout: Option<f64>,
         done: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        let end = Arc::clone(&self.inner.get()?.end);
+        let (end, control) = (Arc::clone(&self.inner.get()?.end), self.control()?);
         if let Some(done) = done {
             return match py.detach(|| end.when(done)) {
                 Some((done, ended)) => ask(py, Some(done), ready(ended)),
@@ -292,9 +292,14 @@ impl Run {
             let left = until.saturating_duration_since(std::time::Instant::now());
             let ended = end.within(left.min(LOOK));
             match ended {
-                None if left.is_zero() => Some(Err(Failure::timed_out(format!(
-                    "the job still runs after {limit:?}"
-                )))),
+                // What its events have told already holds here, too.
+                None if left.is_zero() => Some(control.outcome().map_or_else(
+                    || {
+                        let text = format!("the job still runs after {limit:?}");
+                        Err(Failure::timed_out(text))
+                    },
+                    |outcome| Ok(record(&outcome)),
+                )),
                 ended => ended,
             }
         })?;

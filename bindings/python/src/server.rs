@@ -108,6 +108,15 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Ok(server) = self.inner.get() else { return };
+        let server = lock(server).take();
+        // Its end waits for its thread, which others need not do. `None`: the interpreter ends.
+        let _ = Python::try_attach(move |py| py.detach(|| drop(server)));
+    }
+}
+
 fn lock(server: &Mutex<Option<Arc<Inner>>>) -> MutexGuard<'_, Option<Arc<Inner>>> {
     // Nothing panics while it holds the lock.
     server.lock().unwrap_or_else(PoisonError::into_inner)

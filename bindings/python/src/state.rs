@@ -1,6 +1,6 @@
 //! The bytes of a worker's state, between the interpreter and an image, without copies.
 //!
-//! All unsafe code of the binding is here.
+//! All unsafe code of the binding is here and, a line of it, in `interpreter`.
 #![expect(
     unsafe_code,
     reason = "the buffer protocol is one of pointers; each block says why it is sound"

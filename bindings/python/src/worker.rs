@@ -6,12 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dmtcp_client::native::{Error, Options, SafePoint, Worker};
+use dmtcp_client::native::{Error, Leaver, Options, SafePoint, Worker};
 use pyo3::{IntoPyObjectExt as _, prelude::*};
 
 use crate::{
     answer::New,
-    calling::{call, wait},
+    calling::{call, wait, wait_or_end},
     coordinator::{address, dialect_of},
     failure::{Failure, Fault},
     limits::limit,
@@ -28,8 +28,8 @@ pub(crate) struct NativeWorker {
 /// While a call has the worker, nobody else does.
 enum Held {
     Here(Box<Worker>),
-    /// A call of this name has it, perhaps one that was interrupted.
-    Busy(&'static str),
+    /// A call of this name has it; and what makes it leave meanwhile.
+    Busy(&'static str, Arc<Leaver>),
     Finished,
 }
 
@@ -38,22 +38,26 @@ fn lock(inner: &Owned<Mutex<Held>>) -> Result<MutexGuard<'_, Held>, Failure> {
     Ok(inner.get()?.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn take(held: &mut Held, by: &'static str) -> Result<Worker, Failure> {
-    match std::mem::replace(held, Held::Busy(by)) {
-        Held::Here(worker) => Ok(*worker),
-        Held::Busy(other) => {
-            *held = Held::Busy(other);
-            let text = format!("`{other}` of this worker has not returned");
-            Err(Failure::new("WorkerError", "busy", Fault::Caller, text))
-        }
-        Held::Finished => {
-            *held = Held::Finished;
-            Err(Failure::from(Error::AlreadyLeft))
-        }
+fn take(held: &mut Held, by: &'static str) -> Result<(Worker, Arc<Leaver>), Failure> {
+    let leaver = match held {
+        Held::Here(worker) => Arc::new(worker.leaver()?),
+        Held::Busy(other, _) => return Err(busy(other)),
+        Held::Finished => return Err(Failure::from(Error::AlreadyLeft)),
+    };
+    match std::mem::replace(held, Held::Busy(by, Arc::clone(&leaver))) {
+        Held::Here(worker) => Ok((*worker, leaver)),
+        Held::Busy(..) | Held::Finished => Err(busy(by)),
     }
 }
 
-/// Does `work` with the worker on another thread, and puts it back.
+fn busy(call: &str) -> Failure {
+    let text = format!("`{call}` of this worker has not returned");
+    Failure::new("WorkerError", "busy", Fault::Caller, text)
+}
+
+/// Does `work` with the worker on another thread, and puts it back. When a signal's handler raises
+/// meanwhile, the worker leaves: the program may change its state then, and half of that must not get into
+/// an image that others take for whole.
 fn with<T: Send + 'static>(
     py: Python<'_>,
     this: &NativeWorker,
@@ -61,12 +65,13 @@ fn with<T: Send + 'static>(
     work: impl FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
 ) -> PyResult<T> {
     let inner = Arc::clone(&this.inner);
-    let mut worker = take(&mut *lock(&inner)?, name)?;
-    wait(py, move || {
+    let (mut worker, leaver) = take(&mut *lock(&inner)?, name)?;
+    let done = move || {
         let done = work(&mut worker);
         *lock(&inner)? = Held::Here(Box::new(worker));
         Ok(done?)
-    })
+    };
+    wait_or_end(py, done, || leaver.leave())
 }
 
 #[pymethods]
@@ -75,7 +80,7 @@ impl NativeWorker {
     fn is_asked(&self) -> PyResult<bool> {
         Ok(match &*lock(&self.inner)? {
             Held::Here(worker) => worker.is_asked(),
-            Held::Busy(_) | Held::Finished => true,
+            Held::Busy(..) | Held::Finished => true,
         })
     }
 
@@ -112,17 +117,18 @@ impl NativeWorker {
         if matches!(*held, Held::Finished) {
             return Ok(());
         }
-        let worker = take(&mut held, "finish")?;
+        let (worker, _) = take(&mut held, "finish")?;
         *held = Held::Finished;
         drop(held);
         wait(py, move || Ok(worker.finish()?))
     }
 
-    /// Leaves without a word; one that a call still has leaves when that ends.
+    /// Leaves without a word; a call that still has it ends by that.
     fn leave(&self) -> PyResult<()> {
         let mut held = lock(&self.inner)?;
-        if !matches!(*held, Held::Busy(_)) {
-            *held = Held::Finished;
+        match &*held {
+            Held::Busy(_, leaver) => leaver.leave(),
+            Held::Here(_) | Held::Finished => *held = Held::Finished,
         }
         Ok(())
     }
@@ -135,7 +141,8 @@ impl NativeWorker {
                 worker.computation().to_string(),
                 worker.image_path().to_owned(),
             )),
-            Held::Busy(_) | Held::Finished => Err(Failure::from(Error::AlreadyLeft).into()),
+            Held::Busy(call, _) => Err(busy(call).into()),
+            Held::Finished => Err(Failure::from(Error::AlreadyLeft).into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import socket
@@ -160,6 +161,42 @@ def test_a_hundred_jobs_from_one_loop(tmp_path: Path) -> None:
 
     outcomes = asyncio.run(main())
     assert [outcome.kind for outcome in outcomes] == ["checkpointed"] * count
+
+
+def test_waiting_again_and_again_keeps_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        running = await job(tmp_path, 10**6).start()
+        gc.collect()
+        before = sum(isinstance(one, asyncio.Future) for one in gc.get_objects())
+        for _ in range(50):
+            with pytest.raises(dmtcp.TimeoutError):
+                await running.wait(0.001)
+        gc.collect()
+        held = sum(isinstance(one, asyncio.Future) for one in gc.get_objects()) - before
+        assert held < 5
+        for limit in [-1, float("nan")]:
+            with pytest.raises(dmtcp.CallerError):
+                await running.wait(limit)
+        running.kill()
+        both = await asyncio.gather(running.wait(LIMIT), running.wait(LIMIT))
+        assert both[0] == both[1] == await running.wait(0)
+
+    asyncio.run(main())
+
+
+def test_a_reader_of_one_loop_leaves_its_event_to_the_next(tmp_path: Path) -> None:
+    with dmtcp.Server() as server, server.open() as sync:
+        events = aio.Computation(sync._native, server).events()
+
+        async def read(limit: float) -> dmtcp.Event:
+            return await asyncio.wait_for(anext(events), limit)
+
+        with pytest.raises(asyncio.TimeoutError):
+            asyncio.run(read(0.1))
+        worker = dmtcp.NativeWorker.join(sync, checkpoint_dir=tmp_path)
+        assert asyncio.run(read(LIMIT)).kind == "worker-joined"
+        worker.finish()
+        assert asyncio.run(read(LIMIT)).kind in ("worker-updated", "worker-left")
 
 
 PAIRS = [

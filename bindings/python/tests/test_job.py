@@ -151,6 +151,11 @@ def test_exit_codes_are_the_programs_own_and_others_can_be_chosen(tmp_path: Path
         {"on_signal": ["NOSUCH"]},
         {"walltime_end": "tomorrow"},
         {"env": {"A": "nul \0"}},
+        {"keep": -1},
+        {"tries": -1},
+        {"max_restarts_without_progress": 1 << 32},
+        {"exit_codes": {"checkpointed": 256}},
+        {"walltime_end": timedelta.max},
     ],
 )
 def test_settings_that_cannot_be_used_are_named(

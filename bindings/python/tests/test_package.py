@@ -90,3 +90,22 @@ def test_everything_public_is_documented(module: str) -> None:
                 if is_method and not inspect.getdoc(plain):
                     bare.append(f"{name}.{member}")
     assert bare == []
+
+
+def test_another_interpreter_of_the_process_is_refused() -> None:
+    """Its callbacks would run in the first one."""
+    code = """
+import dmtcp
+try:
+    import _xxsubinterpreters as interpreters
+except ImportError:
+    import _interpreters as interpreters
+other = interpreters.create()
+try:
+    failed = interpreters.run_string(other, "import dmtcp")
+except interpreters.RunFailedError as error:
+    failed = error
+assert failed is not None and "interpreter" in str(failed), failed
+interpreters.destroy(other)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=LIMIT)

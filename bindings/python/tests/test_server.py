@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import threading
@@ -105,6 +106,9 @@ def test_handles_over_the_wire_say_the_same(
         handles[0].status()
     assert raised.value.slug == "unreachable"
     assert isinstance(raised.value, ConnectionError)
+    assert (raised.value.errno, raised.value.strerror, raised.value.filename) == (None,) * 3
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert (type(copy), copy.args, copy.fault) == (dmtcp.ConnectError, raised.value.args, "environment")
 
 
 def test_a_coordinator_that_does_not_answer_is_not_waited_for() -> None:
@@ -135,7 +139,13 @@ def test_a_coordinator_that_does_not_answer_is_not_waited_for() -> None:
 
 
 def test_addresses_that_are_none_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for address in ["127.0.0.1:here", ("no.such.host.invalid", 1)]:
+    for address in [
+        "127.0.0.1:here",
+        ("no.such.host.invalid", 1),
+        "127.0.0.1:65536",
+        70000,
+        ("127.0.0.1", -1),
+    ]:
         with pytest.raises(dmtcp.CallerError):
             dmtcp.Coordinator(address)  # type: ignore[arg-type]
     with pytest.raises(dmtcp.CallerError, match="dialect"):
@@ -179,6 +189,39 @@ def test_a_server_ends_its_computations_and_is_kept_by_them() -> None:
     with pytest.raises(dmtcp.ServerError, match="closed"):
         server.open()
     computation.close()
+
+
+def test_a_reader_that_was_interrupted_takes_no_event_away(
+    computation: dmtcp.Computation, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    events = computation.events()
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(events)
+    with pytest.raises(dmtcp.TimeoutError):
+        events.next(0.05)
+    start_worker(computation, "until_told", tmp_path / "stop")
+    first = events.next(LIMIT)
+    assert first is not None and first.kind == "worker-joined"
+
+
+@pytest.mark.parametrize("limit", [-1, float("nan"), timedelta(microseconds=-1), "1 s"])
+def test_what_is_no_length_of_time_is_refused(
+    computation: dmtcp.Computation, limit: dmtcp.Seconds
+) -> None:
+    for call in [computation.checkpoint, computation.events().next]:
+        with pytest.raises(dmtcp.CallerError) as raised:
+            call(limit)
+        assert raised.value.slug == "argument"
+
+
+def test_limits_may_be_nothing_or_for_ever(computation: dmtcp.Computation) -> None:
+    with pytest.raises(dmtcp.TimeoutError):
+        computation.events().next(0)
+    for limit in [timedelta.max, float("inf"), None]:
+        with pytest.raises(dmtcp.CommandError):
+            computation.checkpoint(limit)
 
 
 def test_a_signal_ends_a_question_on_the_thread_that_asks() -> None:

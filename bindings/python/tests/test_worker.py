@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 import venv
 from pathlib import Path
 from typing import Any, Callable
@@ -222,3 +224,65 @@ with dmtcp.Server() as server, server.open() as computation:
     worker.finish()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=LIMIT)
+
+
+@pytest.mark.parametrize("state", ["text", 5, [b"a", None], memoryview(b"abcd")[::2]])
+def test_what_is_no_memory_is_not_written(here: Worker, state: object) -> None:
+    here.worker.safe_point = here.worker.safe_point_bytes  # type: ignore[method-assign]
+    with pytest.raises(dmtcp.WorkerError, match="contiguous") as raised:
+        here.checkpoint(state)
+    assert (raised.value.slug, raised.value.fault) == ("state", "caller")
+    assert isinstance(here.answer, dmtcp.CheckpointError)
+
+
+def test_an_interrupted_safe_point_leaves(here: Worker, tmp_path: Path) -> None:
+    """Its state may change from then on, and half of that must not be taken for whole."""
+    other = dmtcp.NativeWorker.join(here.computation, checkpoint_dir=tmp_path / "other")
+    here.computation.wait_until_running(2, LIMIT)
+    here.computation.request_checkpoint()
+
+    def interrupt() -> None:
+        while not any(one.barrier for one in here.computation.workers()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    state = bytearray(1 << 20)
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            here.worker.safe_point_bytes(state)
+    # Nothing has it any more.
+    state.append(1)
+    thread.join()
+    with pytest.raises(dmtcp.WorkerError) as raised:
+        here.worker.safe_point(1)
+    assert raised.value.slug == "already-left"
+    assert list((tmp_path / "images").iterdir()) == []
+    other.finish()
+
+
+def test_a_worker_leaves_although_a_call_has_it(here: Worker, tmp_path: Path) -> None:
+    other = dmtcp.NativeWorker.join(here.computation, checkpoint_dir=tmp_path / "other")
+    here.computation.wait_until_running(2, LIMIT)
+    here.computation.request_checkpoint()
+    ended: list[dmtcp.DmtcpError] = []
+
+    def answer() -> None:
+        try:
+            while True:
+                here.worker.safe_point(1)
+        except dmtcp.WorkerExit as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    while not any(one.barrier for one in here.computation.workers()):
+        time.sleep(0.01)
+    with pytest.raises(dmtcp.WorkerError) as raised:
+        here.worker.identity
+    assert raised.value.slug == "busy"
+    here.worker.__exit__(KeyError, KeyError(), None)
+    thread.join(LIMIT)
+    assert len(ended) == 1
+    other.finish()

@@ -28,17 +28,19 @@ def parts(address: Address | None) -> tuple[str | None, int | None]:
         return None, None
     if isinstance(address, HasAddress):
         return address.address
+    host: str | None
     if isinstance(address, int):
-        return "127.0.0.1", address
-    if isinstance(address, tuple):
-        return address
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        return address, None
-    try:
-        return host or None, int(port)
-    except ValueError:
-        raise CallerError(f"{address!r} is not HOST:PORT", "argument", "caller") from None
+        host, port = "127.0.0.1", address
+    elif isinstance(address, tuple):
+        host, port = address
+    else:
+        host, colon, text = address.rpartition(":")
+        if not colon:
+            return address, None
+        port = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= port < 1 << 16:
+        raise CallerError(f"{address!r} is not HOST:PORT", "argument", "caller")
+    return host or None, port
 
 
 def numeric(address: Address) -> str:

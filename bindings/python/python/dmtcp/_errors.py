@@ -22,8 +22,10 @@ class DmtcpError(Exception):
     fault: Fault
 
     def __init__(self, text: str, slug: str = "error", fault: Fault = "environment") -> None:
+        # Alone: an OSError would take what follows for a strerror and a file name.
+        super().__init__(text)
         # All of it, so that the exception passes through pickle to another process.
-        super().__init__(text, slug, fault)
+        self.args = (text, slug, fault)
         self.slug = slug
         self.fault = fault
 

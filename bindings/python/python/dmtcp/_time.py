@@ -5,15 +5,25 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Union
 
+from ._errors import CallerError
+
 Seconds = Union[float, timedelta]
 """A length of time: seconds, or a ``timedelta``."""
 
 
 def seconds(length: Seconds | None) -> float | None:
     """In seconds; ``None`` stays."""
+    if length is None:
+        return None
     if isinstance(length, timedelta):
-        return length.total_seconds()
-    return None if length is None else float(length)
+        length = length.total_seconds()
+    try:
+        length = float(length)
+    except (TypeError, ValueError, OverflowError):
+        length = float("nan")
+    if length >= 0:
+        return length
+    raise CallerError("a length of time is a number, 0 or more, or a timedelta", "argument", "caller")
 
 
 def moment(unix: float) -> datetime:

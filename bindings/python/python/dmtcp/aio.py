@@ -24,7 +24,7 @@ from ._address import Address
 from ._errors import DmtcpError
 from ._time import Seconds, seconds
 from ._values import CheckpointReport, Event, Exit, Outcome, Sealed, Status, Workers
-from ._waiting import begin, call
+from ._waiting import Later, call
 from .coordinator import CHECKPOINT_TIMEOUT, Dialect
 from .job import Stopped
 from .sets import CheckpointSet, CheckpointSets
@@ -170,18 +170,19 @@ class Events(AsyncIterator[Event]):
 
     def __init__(self, native: Union[_native.Events, _native.JobEvents]) -> None:
         self._native = native
-        self._next: Optional[asyncio.Future[Any]] = None
-        self._pending: Optional[_native.Pending] = None
+        self._next: Optional[Later] = None
 
     def __aiter__(self) -> Events:
         return self
 
     async def __anext__(self) -> Event:
-        # Shielded: an event that comes when its reader was cancelled is the next one's.
+        # Kept: an event that comes when its reader was cancelled is the next one's.
         if self._next is None:
-            self._next, self._pending = begin(self._native.next, None)
-        answer = await asyncio.shield(self._next)
-        self._next = None
+            self._next = Later(self._native.next, None)
+        later = self._next
+        answer = await later.get()
+        if self._next is later:
+            self._next = None
         if answer is None:
             raise StopAsyncIteration
         return Event._of(answer)
@@ -351,6 +352,7 @@ class RunningJob:
     def __init__(self, native: _native.Run, job: Job) -> None:
         """Private: :meth:`Job.start` makes them."""
         self._sync = _job.RunningJob(native, job)
+        self._end = Later(native.wait, None)
 
     async def checkpoint(self, timeout: Optional[Seconds] = CHECKPOINT_TIMEOUT) -> CheckpointSet:
         """As :meth:`dmtcp.RunningJob.checkpoint`."""
@@ -367,9 +369,9 @@ class RunningJob:
 
     async def wait(self, timeout: Optional[Seconds] = None) -> Outcome:
         """As :meth:`dmtcp.RunningJob.wait`."""
-        ended = call(self._sync._native.wait, None)
+        limit = seconds(timeout)
         try:
-            return Outcome._of(await asyncio.wait_for(ended, seconds(timeout)))
+            return Outcome._of(await asyncio.wait_for(self._end.get(), limit))
         except asyncio.TimeoutError as error:
             if isinstance(error, DmtcpError):
                 raise

@@ -166,7 +166,7 @@ class Coordinator:
         Raises:
             CommandError: Other releases have no such command.
         """
-        return Path(self._native.checkpoint_dir())
+        return self._native.checkpoint_dir()
 
     def set_log_mask(self, mask: int) -> None:
         """Sets which components of the workers log; 2.5.1 to 2.6.0 only.

@@ -137,7 +137,10 @@ class Job:
         if isinstance(walltime_end, (datetime, timedelta, str)):
             walltime_end = [walltime_end]
         ends = list(walltime_end or [])
-        codes = {**_CODES, **(exit_codes or {})}
+        codes = {
+            **_CODES,
+            **{name: _whole(name, code, 255) for name, code in (exit_codes or {}).items()},
+        }
         if len(codes) > len(_CODES):
             unknown = ", ".join(sorted(set(codes) - set(_CODES)))
             raise CallerError(f"no outcome has the name {unknown}", "argument", "caller")
@@ -162,11 +165,11 @@ class Job:
             "time_limit": seconds(time_limit),
             "ready_limit": seconds(ready_limit),
             "restart_limit": seconds(restart_limit),
-            "tries": tries,
+            "tries": None if tries is None else _whole("tries", tries),
             "any_host": any_host,
             "stop_after_checkpoint": stop_after_checkpoint,
-            "keep": (keep, None, None, None),
-            "restarts": max_restarts_without_progress,
+            "keep": (_whole("keep", keep), None, None, None),
+            "restarts": _whole("max_restarts_without_progress", max_restarts_without_progress),
             "exit_codes": tuple(codes[name] for name in _CODES),
             "stdin": inherit_stdin,
             "show": show_output,
@@ -475,9 +478,20 @@ def _interval(interval: Union[Seconds, str, None]) -> Optional[float]:
     return seconds(interval) or None
 
 
+def _whole(name: str, number: int, most: int = (1 << 32) - 1) -> int:
+    if 0 <= number <= most:
+        return number
+    text = f"{name} is a number from 0 to {most}, not {number!r}"
+    raise CallerError(text, "argument", "caller")
+
+
 def _end(end: WalltimeEnd) -> str:
     if isinstance(end, timedelta):
-        end = datetime.now().astimezone() + end
+        try:
+            end = datetime.now().astimezone() + end
+        except OverflowError:
+            text = f"the calendar ends before {end!r} have passed"
+            raise CallerError(text, "walltime-end", "caller") from None
     return str(int(end.timestamp())) if isinstance(end, datetime) else end
 
 

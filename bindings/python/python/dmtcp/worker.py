@@ -7,7 +7,7 @@ import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, List, Optional, Sequence, Union, cast
+from typing import Any, Callable, List, Optional, Sequence, Union, cast
 
 from . import _address, _native
 from ._address import Address
@@ -125,7 +125,8 @@ class NativeWorker:
 
         The state is pickled then, and unpickled once to prove that it can be. Arrays and other large
         buffers in it are written from where they are, without copies: no other thread may change them
-        meanwhile.
+        meanwhile. When Ctrl-C, or what else a signal's handler raises, ends a safe point in its middle,
+        this worker leaves, so that a state that changes then gets into no image.
 
         Returns:
             ``None``: nothing was asked.
@@ -137,24 +138,27 @@ class NativeWorker:
         """
         if not self._native.is_asked():
             return None
-        try:
-            parts = _pack(state)
-        except WorkerError:
-            # The others must not wait for an image that will not come.
-            self._native.leave()
-            raise
-        return self._answer(parts)
+        return self._answer(_pack, state)
 
     def safe_point_bytes(self, state: Union[Buffer, Sequence[Buffer]]) -> Optional[Checkpointed]:
         """The same for a state that the program has encoded itself: a buffer, or a list or tuple of
-        them, which are written one behind the other, without copies."""
+        them, which are written one behind the other, without copies.
+
+        Raises:
+            WorkerError: ``state``: something is no buffer, or not contiguous; and as :meth:`safe_point`.
+        """
         if not self._native.is_asked():
             return None
-        parts: Sequence[Buffer] = state if isinstance(state, (list, tuple)) else [state]
-        return self._answer([pickle.PickleBuffer(part).raw() for part in parts])
+        return self._answer(_raw, state)
 
-    def _answer(self, parts: Iterable[Buffer]) -> Optional[Checkpointed]:
-        done = self._native.safe_point(list(parts))
+    def _answer(self, encode: Callable[[Any], List[Buffer]], state: object) -> Optional[Checkpointed]:
+        try:
+            parts = encode(state)
+        except BaseException:
+            # The others must not wait for an image that will not come.
+            self._native.leave()
+            raise
+        done = self._native.safe_point(parts)
         return None if done is None else Checkpointed(*done)
 
     def restore(self, default: Any = None) -> Any:
@@ -240,6 +244,15 @@ def _pack(state: object) -> List[Buffer]:
     for view in views:
         parts += [view, _padding(view.nbytes)]
     return parts
+
+
+def _raw(state: Any) -> List[Buffer]:
+    try:
+        parts = state if isinstance(state, (list, tuple)) else [state]
+        return [pickle.PickleBuffer(part).raw() for part in parts]
+    except (TypeError, ValueError, BufferError) as error:
+        text = f"the state is no contiguous memory: {error}"
+        raise WorkerError(text, "state", "caller") from error
 
 
 def _unpack(memory: memoryview) -> Any:
