@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -118,8 +119,6 @@ with job.start() as running:
 assert running.outcome.reason == "killed"
 print("right")
 """
-    import subprocess
-
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=2 * LIMIT
     )
@@ -137,8 +136,6 @@ running = job.start()
 running.checkpoint(LIMIT)
 print(running.computation.workers()[0].real_pid)
 """
-    import subprocess
-
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=2 * LIMIT
     )
@@ -146,3 +143,48 @@ print(running.computation.workers()[0].real_pid)
     with pytest.raises(ProcessLookupError):
         os.kill(int(ran.stdout), 0)
     assert dmtcp.Contact(tmp_path / "job").wait_for_outcome(0).reason == "killed"
+
+
+KILLED = """
+import os, sys, time
+sys.path.insert(0, sys.argv[2])
+import dmtcp
+from conftest import LIMIT, program
+job = dmtcp.Job(sys.argv[1], program("sum_worker", 10**6), native=True, interval=None)
+running = job.start()
+running.checkpoint(LIMIT)
+server = dmtcp.Server()
+computation = server.open()
+worker = dmtcp.NativeWorker.join(computation, checkpoint_dir=sys.argv[1])
+computation.wait_until_running(1, LIMIT)
+child = os.fork()
+if child == 0:
+    sys.stdin.read()
+    os._exit(0)
+address = running.computation.address
+print(running.computation.workers()[0].real_pid, child, *address, *computation.address, flush=True)
+time.sleep(LIMIT)
+"""
+
+
+def test_a_child_that_outlives_its_parent_holds_nothing_of_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    words = [sys.executable, "-c", KILLED, str(state), str(Path(__file__).parent)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, **pipes) as parent:  # type: ignore[call-overload]
+        pid, child, *addresses = parent.stdout.readline().split()
+        parent.kill()
+        parent.wait()
+        os.kill(int(child), 0)
+        for host, port in zip(addresses[::2], addresses[1::2]):
+            with pytest.raises(dmtcp.ConnectError):
+                dmtcp.Coordinator((host, int(port))).status()
+        # Its worker has noticed, and the job can be gone on with.
+        with dmtcp.Job(state, program("sum_worker", 10**6), native=True).start() as running:
+            assert running.checkpoint(LIMIT).sequence == 2
+            running.kill()
+        try:
+            # A process that nobody has waited for yet is over, too.
+            assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            pass

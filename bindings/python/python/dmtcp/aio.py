@@ -22,6 +22,7 @@ from . import sets as _sets
 from . import tools as _tools
 from ._address import Address
 from ._errors import DmtcpError
+from ._fork import keep_from_children, keep_locks_from_children
 from ._time import Seconds, seconds
 from ._values import CheckpointReport, Event, Exit, Outcome, Sealed, Status, Workers
 from ._waiting import Later, call
@@ -217,6 +218,7 @@ class Computation:
         """Private: :meth:`Server.open` makes them."""
         self._native = native
         self._held = server
+        keep_from_children(self, lambda this: [this._native.address])
 
     @property
     def address(self) -> tuple[str, int]:
@@ -277,10 +279,12 @@ class Computation:
     async def quit(self, timeout: Seconds = 30) -> None:
         """As :meth:`dmtcp.Computation.quit`."""
         await call(self._native.quit, seconds(timeout))
+        keep_from_children(self, lambda _: [])
 
     async def close(self, timeout: Seconds = 30) -> None:
         """As :meth:`dmtcp.Computation.close`."""
         await call(self._native.close, seconds(timeout))
+        keep_from_children(self, lambda _: [])
 
     async def __aenter__(self) -> Computation:
         return self
@@ -455,6 +459,7 @@ class SetStore:
     @classmethod
     async def open(cls, directory: StrPath) -> SetStore:
         """Opens the sets in a state directory, which is made if it is not there."""
+        keep_locks_from_children(directory)
         return cls(await call(_native.SetStore.open, directory))
 
     async def list(self) -> CheckpointSets:

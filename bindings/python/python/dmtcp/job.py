@@ -18,6 +18,7 @@ from typing import Any, Iterator, Literal, Mapping, Optional, Sequence, Union
 
 from . import _native
 from ._errors import CallerError, DmtcpError
+from ._fork import keep_from_children, keep_locks_from_children
 from ._time import Seconds, seconds
 from ._values import Outcome, Sealed
 from .coordinator import CHECKPOINT_TIMEOUT, Coordinator
@@ -228,6 +229,8 @@ class RunningJob:
         self._native = native
         self._job = job
         _alive.add(self)
+        keep_locks_from_children(job.state_dir)
+        keep_from_children(self, RunningJob._addresses)
 
     @property
     def state_dir(self) -> Path:
@@ -302,6 +305,10 @@ class RunningJob:
         except DmtcpError:
             # What the block raised says more.
             pass
+
+    def _addresses(self) -> list[tuple[str, int]]:
+        computation = self._native.computation()
+        return [] if computation is None else [computation.address]
 
     def __repr__(self) -> str:
         outcome = self.outcome

@@ -10,6 +10,7 @@ from typing import Any, Iterator, Optional, Union
 
 from . import _address, _native
 from ._address import Address
+from ._fork import keep_from_children
 from ._time import Seconds, seconds
 from ._values import Event, Sealed, Status, Workers
 from .coordinator import CHECKPOINT_TIMEOUT
@@ -122,6 +123,7 @@ class Computation:
         self._native = native
         # A server that nobody else holds must not end before it.
         self._server = server
+        keep_from_children(self, lambda this: [this._native.address])
 
     @property
     def address(self) -> tuple[str, int]:
@@ -241,6 +243,7 @@ class Computation:
             TimeoutError: Something of it is left.
         """
         self._native.quit(seconds(timeout))
+        keep_from_children(self, lambda _: [])
 
     def close(self, timeout: Seconds = 30) -> None:
         """Ends the computation and with it its workers, without a checkpoint.
@@ -249,6 +252,7 @@ class Computation:
             TimeoutError: Mostly the sealer, which goes on.
         """
         self._native.close(seconds(timeout))
+        keep_from_children(self, lambda _: [])
 
     def __enter__(self) -> Computation:
         return self

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
 from . import _html, _native
+from ._fork import keep_locks_from_children
 from ._time import Seconds, moment, seconds
 from .tools import StrPath
 
@@ -160,6 +161,7 @@ class SetStore:
         Raises:
             SetError: ``owned``: somebody else has it.
         """
+        keep_locks_from_children(directory)
         self._native = _native.SetStore.open(directory)
 
     @classmethod

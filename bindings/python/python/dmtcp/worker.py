@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import struct
 import sys
@@ -12,6 +13,7 @@ from typing import Any, Callable, List, Optional, Sequence, Union, cast
 from . import _address, _native
 from ._address import Address
 from ._errors import WorkerError, WorkerExit
+from ._fork import keep_from_children
 from ._time import Seconds, seconds
 from .coordinator import Dialect
 from .tools import StrPath, words
@@ -106,7 +108,13 @@ class NativeWorker:
             seconds(barrier_limit),
             any_user,
         )
-        return cls(native)
+        worker = cls(native)
+        named = coordinator or os.environ.get("DMTCP_RS_COORDINATOR")
+        if named is not None:
+            host, _, named_port = _address.numeric(named).rpartition(":")
+            end = (host, int(named_port))
+            keep_from_children(worker, lambda _: [end])
+        return worker
 
     @staticmethod
     def was_launched() -> bool:
