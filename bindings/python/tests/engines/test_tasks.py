@@ -1,5 +1,7 @@
 """What all integrations have in common, without an engine."""
 
+import functools
+import json
 import os
 import pickle
 import signal
@@ -7,8 +9,10 @@ import subprocess
 import sys
 import threading
 
+import dmtcp
 import pytest
 from dmtcp.integrations import Report, Settings, TaskFailed, TaskInterrupted, stop_all
+from dmtcp.integrations import _call
 from dmtcp.integrations._place import Place, fingerprints, program_files
 from dmtcp.integrations._task import Try, argv_of, settle
 from stage import LONG
@@ -201,3 +205,118 @@ def test_a_kept_state_is_not_gone_on_from(stage):
 def test_a_string_is_for_a_shell():
     assert argv_of("a | b") == ["/bin/bash", "-c", "a | b"]
     assert argv_of(["a", "b c"]) == ["a", "b c"]
+
+
+class Simulation:
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, case):
+        return self.steps
+
+    def run(self, case):
+        return self.steps
+
+
+def enclosed(steps):
+    def simulate(case):
+        return steps
+
+    return simulate
+
+
+def wrapped(steps):
+    inner = enclosed(steps)
+
+    def simulate(case):
+        return inner(case)
+
+    return simulate
+
+
+def default(steps):
+    def simulate(case, steps=steps):
+        return steps
+
+    return simulate
+
+
+def partial(steps):
+    return functools.partial(lambda case, steps: steps, steps=steps)
+
+
+@pytest.mark.parametrize(
+    "make", [enclosed, wrapped, default, partial, Simulation, lambda steps: Simulation(steps).run]
+)
+def test_a_function_is_known_by_what_it_was_made_with(make):
+    assert _call._known_by(make(1)) == _call._known_by(make(1))
+    assert _call._known_by(make(1)) != _call._known_by(make(2))
+    # It is part of a name in JSON.
+    assert json.loads(json.dumps(_call._known_by(make(1)))) == _call._known_by(make(1))
+
+
+def test_a_function_that_names_itself_is_known():
+    def simulate(case):
+        return simulate(case - 1) if case else 0
+
+    assert _call._known_by(simulate) == _call._known_by(simulate)
+
+
+def square(worker, folder, case):
+    worker.restore()
+    with open(os.path.join(folder, "calls"), "a") as file:
+        file.write("one\n")
+    return case * case
+
+
+def test_the_same_task_at_the_same_time_is_one_behind_the_other(stage):
+    if not stage.native:
+        pytest.skip("once is enough")
+    settings = Settings(**stage.options)
+    ended = []
+
+    def call():
+        try:
+            ended.append(_call.run("square", square, (str(stage.folder), 7), {}, settings))
+        except Exception as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    assert ended == [49, 49, 49]
+    assert (stage.folder / "calls").read_text() == "one\n" * 3
+    stage.assert_removed()
+
+
+def test_who_does_not_wait_for_the_same_task_may_try_again(tmp_path):
+    settings = Settings(state_root=str(tmp_path), held_timeout=0)
+    where = place(settings, case="a")
+    (where.state / "sets").mkdir(parents=True)
+    with where.held("simulate", settings):
+        with pytest.raises(TaskInterrupted) as raised, where.held("simulate", settings):
+            pass
+        assert raised.value.report.reason == "held"
+        where.forget_unless_held()
+        assert where.state.exists()
+    where.forget_unless_held()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_kept_is_not_of_other_parameters(tmp_path):
+    settings = Settings(state_root=str(tmp_path))
+    kept = place(settings, case="a")
+    kept.state.mkdir(parents=True)
+    kept.set_aside()
+    assert place(settings, case="b").others() == []
+
+
+def test_the_end_of_a_worker_is_no_exception_of_its_function(tmp_path):
+    def told_to_exit():
+        raise dmtcp.WorkerExit("killed", "killed", "peer", 0)
+
+    with pytest.raises(dmtcp.WorkerExit):
+        _call._answer(tmp_path, told_to_exit, (), {})
+    assert list(tmp_path.iterdir()) == []

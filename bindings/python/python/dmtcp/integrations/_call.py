@@ -6,6 +6,7 @@ The function and its arguments are pickled into the task's folder, its result co
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import pickle
@@ -13,8 +14,10 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
+
+from dmtcp import WorkerExit
 
 from ._place import Place, fingerprints
 from ._report import TaskFailed
@@ -40,13 +43,18 @@ def run(
     """
     arguments = _dump((tuple(args), dict(kwargs)))
     identity = {
-        "function": [func.__module__, func.__qualname__, _code_digest(func)],
+        "function": _known_by(func),
         "arguments": hashlib.sha256(arguments).hexdigest(),
         "key": key,
         "files": fingerprints(files, settings),
         "python": sys.version,
     }
     place = Place.of(settings, [name], identity)
+    with place.held(name, settings):
+        return _run(name, func, arguments, place, settings)
+
+
+def _run(name: str, func: Callable[..., Any], arguments: bytes, place: Place, settings: Settings) -> Any:
     result = place.work / RESULT
     if place.has_finished():
         if not result.exists():
@@ -101,8 +109,48 @@ def _load_result(path: Path) -> tuple[str, Any]:
     return kind, value
 
 
-def _code_digest(func: Callable[..., Any]) -> str:
-    """Of what the function does, as far as it is in its own code."""
+def _known_by(func: Any, within: tuple[Any, ...] = ()) -> Any:
+    """What the function does, as far as it is in its own code and in what that was made with: defaults,
+    variables of the functions around it, the object it is a method of, arguments of a ``partial``."""
+    if any(func is one for one in within):
+        return "itself"
+    within = (*within, func)
+    if isinstance(func, functools.partial):
+        return ["partial", _known_by(func.func, within), _digest((func.args, func.keywords))]
+    if isinstance(func, MethodType):
+        return ["method", _known_by(func.__func__, within), _object(func.__self__)]
+    if not isinstance(func, FunctionType):
+        call = getattr(type(func), "__call__", None)
+        return [_object(func), _known_by(call, within) if isinstance(call, FunctionType) else None]
+    around = []
+    for cell in func.__closure__ or ():
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            value = None  # It has none yet.
+        around.append(_known_by(value, within) if isinstance(value, FunctionType) else _digest(value))
+    defaults = _digest((func.__defaults__, func.__kwdefaults__))
+    return [func.__module__, func.__qualname__, _code_digest(func.__code__), defaults, around]
+
+
+def _object(value: Any) -> Any:
+    # By its class's name and its attributes: a class that goes by value is pickled in another way each time.
+    attributes = getattr(value, "__dict__", None)
+    kind = value if isinstance(value, type) else type(value)
+    if isinstance(value, type) or not isinstance(attributes, dict):
+        attributes = getattr(value, "__qualname__", None) or repr(value)
+    return [kind.__module__, kind.__qualname__, _digest(attributes)]
+
+
+def _digest(value: Any) -> str:
+    try:
+        data = _dump(value)
+    except Exception:  # noqa: BLE001 - pickling runs code of the user's
+        data = repr(value).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(data).hexdigest()
+
+
+def _code_digest(whole: CodeType) -> str:
     digest = hashlib.sha256()
 
     def add(code: CodeType) -> None:
@@ -116,9 +164,7 @@ def _code_digest(func: Callable[..., Any]) -> str:
             else:
                 digest.update(repr(constant).encode())
 
-    code = getattr(func, "__code__", None)
-    if code is not None:
-        add(code)
+    add(whole)
     return digest.hexdigest()
 
 
@@ -142,6 +188,8 @@ def _answer(folder: Path, func: Callable[..., Any], args: tuple[Any, ...], kwarg
     code = 0
     try:
         answer = ("returned", func(*args, **kwargs))
+    except WorkerExit:
+        raise
     except Exception as error:  # noqa: BLE001 - it is its caller's
         traceback.print_exc()
         answer, code = ("raised", error), 1

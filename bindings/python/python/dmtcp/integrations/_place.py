@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ._settings import Settings
+from dmtcp._fork import keep_file_from_children
+
+from ._report import Report, TaskInterrupted
+from ._settings import Settings, seconds
 
 #: A list is run as it is; a string by bash.
 Command = str | Sequence["str | os.PathLike[str]"]
 
+#: Between two looks whether somebody else is done.
+_PAUSE = 0.25
 _SCRIPTS = (".py", ".R", ".r", ".jl", ".sh", ".pl", ".rb", ".js", ".m", ".lua")
 
 
@@ -45,12 +53,75 @@ class Place:
         """Files of the program that have to outlive a try."""
         return self.folder / "work"
 
+    @contextlib.contextmanager
+    def held(self, name: str, settings: Settings) -> Iterator[None]:
+        """Has the place to itself, from before its files are looked at until they are where they belong.
+
+        Who asks for the same task meanwhile, be it in this process, waits for ``held_timeout`` and then begins
+        afresh. Raises :class:`TaskInterrupted` where that is over.
+        """
+        give_up = time.monotonic() + seconds(settings.held_timeout)
+        lock = self._lock()
+        while lock is None:
+            if time.monotonic() > give_up:
+                text = f"the same task still runs elsewhere: {self.folder.name}.lock is locked"
+                hint = "run it when that has ended, or give it other parameters"
+                state = str(self.state)
+                raise TaskInterrupted(Report(name, "try-again", "held", 75, text, hint, state, None))
+            time.sleep(_PAUSE)
+            lock = self._lock()
+        try:
+            yield
+        finally:
+            self._unlock(lock)
+
+    def forget_unless_held(self) -> None:
+        """Removes the state of a job, unless somebody is at it."""
+        lock = self._lock()
+        if lock is not None:
+            try:
+                self.forget()
+            finally:
+                self._unlock(lock)
+
+    def _lock(self) -> int | None:
+        path = self._lock_path()
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except FileNotFoundError:
+                continue  # Whoever had it last has removed the folder of the name.
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(lock), os.stat(path)):
+                    keep_file_from_children(path)
+                    return lock
+                os.close(lock)  # It was removed by whoever had it, and may be there again.
+            except FileNotFoundError:
+                os.close(lock)
+            except BlockingIOError:
+                os.close(lock)
+                return None
+            except BaseException:
+                os.close(lock)
+                raise
+
+    def _unlock(self, lock: int) -> None:
+        self._lock_path().unlink(missing_ok=True)
+        os.close(lock)
+        self._remove_empty_parents()
+
+    def _lock_path(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.lock")
+
     def others(self) -> list[Path]:
         """Places of the same name: of other parameters, or of files that were changed since."""
         if not self.folder.parent.is_dir():
             return []
         entries = self.folder.parent.iterdir()
-        return sorted(entry for entry in entries if entry != self.folder and (entry / "state").is_dir())
+        left = (entry for entry in entries if entry != self.folder and entry.suffix != ".finished")
+        return sorted(entry for entry in left if (entry / "state").is_dir())
 
     def newest_set(self) -> int | None:
         """The number of the newest set that is there."""
@@ -71,7 +142,7 @@ class Place:
     def forget(self) -> None:
         """Removes the state of a job that does not run."""
         # Under another name first: what is half removed shall not be gone on from.
-        aside = self.folder.with_name(f"{self.folder.name}.removed-{os.getpid()}")
+        aside = self.folder.with_name(f"{self.folder.name}.removed-{os.getpid()}-{time.time_ns()}")
         try:
             self.folder.rename(aside)
         except FileNotFoundError:

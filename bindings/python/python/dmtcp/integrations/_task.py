@@ -61,6 +61,7 @@ class Try:
         self._show_output = show_output
         self._job: dmtcp.RunningJob | None = None
         self._outcome: dmtcp.Outcome | None = None
+        self._stopped = False
 
     def run(self) -> Report:
         """Runs it to its end, or to where it is stopped.
@@ -78,8 +79,10 @@ class Try:
             progress = _Progress(self.name, self.place.state / "execution.log")
             outcome = self._run_once(progress)
             held = outcome.reason == "held"
-            if not held or time.monotonic() > give_up:
+            if not held or self._stopped or time.monotonic() > give_up:
                 break
+            # There is nothing to checkpoint: a signal ends the wait.
+            self._job = None
             log.info("%s: another process still has it: %s", self.name, outcome.text)
             time.sleep(1)
         report = self._report(outcome, progress.resumed_from)
@@ -90,6 +93,7 @@ class Try:
 
     def stop(self, grace: float | None = None) -> None:
         """Has it checkpointed and stopped, and waits for that; nothing if it does not run."""
+        self._stopped = True
         job = self._job
         if job is None or self._outcome is not None:
             return

@@ -81,11 +81,12 @@ class checkpointed_command:
         words = command if isinstance(command, str) else argv_of(command)
         identity = {"command": words, "files": fingerprints(files, self.settings), "key": _key()}
         place = Place.of(self.settings, [self.__name__], identity)
-        if place.has_finished():
-            place.forget()  # What it has made may be gone since.
-        report = Try(self.__name__, argv_of(command), place, self.settings).run()
-        settle(place, self.settings)
-        return report
+        with place.held(self.__name__, self.settings):
+            if place.has_finished():
+                place.forget()  # What it has made may be gone since.
+            report = Try(self.__name__, argv_of(command), place, self.settings).run()
+            settle(place, self.settings)
+            return report
 
     def __dask_tokenize__(self) -> Any:
         return (type(self).__qualname__, self.__name__)

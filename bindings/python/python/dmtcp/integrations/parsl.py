@@ -31,7 +31,7 @@ import parsl  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from parsl.app.errors import BadStdStreamFile, BashExitFailure, MissingOutputs  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from . import _call
-from ._place import Place, fingerprints, program_files
+from ._place import Command, Place, fingerprints, program_files
 from ._report import TaskFailed, TaskInterrupted
 from ._settings import Settings
 from ._task import Try, argv_of, settle
@@ -92,15 +92,20 @@ def _run_bash(func: Callable[..., Any], settings: Settings, *args: Any, **kwargs
     words = command if isinstance(command, str) else argv_of(command)
     identity = {"command": words, "files": fingerprints(files, settings)}
     place = Place.of(settings, [func.__name__], identity)
+    with place.held(func.__name__, settings):
+        return _run_held(func.__name__, command, place, settings, kwargs)
+
+
+def _run_held(name: str, command: Command, place: Place, settings: Settings, kwargs: dict[str, Any]) -> int:
     outputs = _paths(kwargs.get("outputs"))
     there = [os.path.exists(os.path.join(str(settings.cwd), path)) for path in outputs]
     if place.has_finished() and not (there and all(there)):
         place.forget()
     try:
-        Try(func.__name__, argv_of(command), place, settings).run()
+        Try(name, argv_of(command), place, settings).run()
     except TaskFailed as failure:
         if failure.report.kind == "finished":
-            raise BashExitFailure(func.__name__, failure.report.code) from failure
+            raise BashExitFailure(name, failure.report.code) from failure
         raise
     finally:
         _hand_over_output(place, kwargs)
@@ -112,7 +117,7 @@ def _run_bash(func: Callable[..., Any], settings: Settings, *args: Any, **kwargs
     if missing:
         # What had been done leads here again.
         place.forget()
-        raise MissingOutputs(f"Missing outputs from app {func.__name__}", missing)
+        raise MissingOutputs(f"Missing outputs from app {name}", missing)
     settle(place, settings)
     return 0
 

@@ -73,6 +73,12 @@ def run(snakemake: Any, command: Command, **options: Any) -> Report:
     }
     values = ",".join(f"{name}={value}" for name, value in sorted(wildcards.items()))
     place = Place.of(settings, [snakemake.rule, values or "all"], identity)
+    label = f"{snakemake.rule} ({values})" if values else str(snakemake.rule)
+    with place.held(label, settings):
+        return _run(snakemake, label, words, place, settings)
+
+
+def _run(snakemake: Any, label: str, words: str | list[str], place: Place, settings: Settings) -> Report:
     # By its whole path: a program may change its directory, and other outputs may have the same name.
     outputs = [str(path) for path in snakemake.output]
     parts = {path: place.work / str(n) / os.path.basename(path) for n, path in enumerate(outputs)}
@@ -87,7 +93,6 @@ def run(snakemake: Any, command: Command, **options: Any) -> Report:
         argv = ["/bin/bash", "-euo", "pipefail", "-c", _with_parts(words, parts)]
     else:
         argv = [_with_parts(word, parts) for word in words]
-    label = f"{snakemake.rule} ({values})" if values else str(snakemake.rule)
     try:
         report = Try(label, argv, place, settings, stop_signals=STOP_SIGNALS, show_output=not snakemake.log).run()
     finally:
@@ -101,7 +106,7 @@ def run(snakemake: Any, command: Command, **options: Any) -> Report:
     superseded = place.others()
     settle(place, settings)
     for other in superseded:
-        Place(other).forget()
+        Place(other).forget_unless_held()
     return report
 
 

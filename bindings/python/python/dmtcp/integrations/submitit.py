@@ -71,6 +71,10 @@ class Checkpointed:
             "files": fingerprints(program_files(self.command, self.settings) + self.inputs, self.settings),
         }
         place = Place.of(self.settings, [self.name], identity)
+        with place.held(self.name, self.settings):
+            return self._run(place)
+
+    def _run(self, place: Place) -> Report:
         if place.has_finished():
             place.forget()  # What it has made may be gone since.
         asks = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")
