@@ -93,6 +93,9 @@ fn check(job: &Job, dir: &Path) -> Result<JobRecord, JobError> {
         (Some(found), Some(asked))
             if found.program.argv != asked.argv || found.program.kind != asked.kind =>
         {
+            if never_started(&found, dir)? {
+                return Ok(JobRecord::new(asked));
+            }
             return Err(JobError::OtherProgram {
                 dir: dir.to_owned(),
                 found: found.program.argv,
@@ -120,6 +123,17 @@ fn check(job: &Job, dir: &Path) -> Result<JobRecord, JobError> {
         }
     }
     Ok(record)
+}
+
+/// Whether the program of this job never came to be started: then a command that was mended may have
+/// the directory.
+fn never_started(record: &JobRecord, dir: &Path) -> Result<bool, JobError> {
+    let fresh = record.owner.is_none() && record.ran_ms == 0 && record.sets_sealed == 0;
+    let empty = |sets: set::Listing| sets.sets.is_empty() && sets.broken.is_empty();
+    let outcome = Outcome::read(dir)?;
+    Ok(fresh
+        && outcome.is_some_and(|outcome| outcome.reason == Reason::NotStarted)
+        && set::list(dir).is_ok_and(empty))
 }
 
 fn finished_before(dir: &Path) -> Result<Option<Outcome>, JobError> {
