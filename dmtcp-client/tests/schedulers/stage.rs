@@ -98,6 +98,8 @@ impl Stage {
         let mut variables = vec![
             ("PATH", env::join_paths(folders).unwrap()),
             (DIRECTORY, self.folder().into()),
+            // Not into the list of jobs of whoever runs the tests.
+            ("XDG_STATE_HOME", self.folder().join("home").into()),
         ];
         if let Kind::Dmtcp(tools) = &self.kind {
             variables.push(("DMTCP_BIN", tools.dir().into()));
