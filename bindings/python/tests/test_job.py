@@ -99,6 +99,11 @@ def test_a_wait_has_its_limit_and_leaves_the_job_alone(tmp_path: Path) -> None:
         running.kill()
 
 
+def test_one_signal_is_no_sequence_of_them(tmp_path: Path) -> None:
+    with pytest.raises(dmtcp.CallerError, match=r"as in \['TERM'\]"):
+        dmtcp.Job(tmp_path, ["true"], native=True, on_signal="TERM")
+
+
 def test_what_keeps_a_job_from_beginning_is_raised(tmp_path: Path) -> None:
     state = tmp_path / "state"
     sum_job(state).run()

@@ -132,6 +132,9 @@ class Job:
         """
         self._state_dir = Path(state_dir)
         self._server = server
+        if isinstance(on_signal, (str, int)):
+            text = f"on_signal is a sequence of signals, as in [{on_signal!r}], not one"
+            raise CallerError(text, "argument", "caller")
         self._signals = [_signal(name) for name in on_signal]
         if tools is None and not native:
             tools = Tools.find()
