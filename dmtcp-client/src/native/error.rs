@@ -19,7 +19,9 @@ use crate::image::ImageError;
 #[non_exhaustive]
 pub enum Error {
     /// The caller: this process was not started as a worker.
-    #[error("{variable} is not set: a job or a coordinator starts this program as its worker and sets it")]
+    #[error(
+        "{variable} is not set: a job or a coordinator starts this program as its worker and sets it"
+    )]
     NotLaunched {
         /// The environment variable that is missing.
         variable: &'static str,
