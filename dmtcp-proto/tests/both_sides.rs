@@ -123,6 +123,11 @@ impl World {
                 Output::Transmit { conn, bytes } => {
                     mail.push_back(Parcel::ToWorker(conn.0 as usize, bytes));
                 }
+                Output::TransmitAll { conns, bytes } => mail.extend(
+                    conns
+                        .iter()
+                        .map(|conn| Parcel::ToWorker(conn.0 as usize, bytes.clone())),
+                ),
                 Output::Seal { round, .. } => sealed.push(round),
                 Output::Event(event) => self.events.push(event),
                 Output::Reply { result, .. } => self.replies.push(result),

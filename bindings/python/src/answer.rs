@@ -116,11 +116,11 @@ impl Answer for CheckpointReport {
 /// `(round, generation, images, set, sealing)`, of which `images` are `(path, worker)`.
 impl Answer for Sealed {
     fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let images = self.images.into_iter();
+        let images = self.images.iter();
         let images: PyResult<Vec<_>> = images
             .map(|image| {
                 let path = PathBuf::from(OsStr::from_bytes(image.path.as_bytes()));
-                (path, image.worker.into_python(py)?).into_py_any(py)
+                (path, image.worker.clone().into_python(py)?).into_py_any(py)
             })
             .collect();
         let set = self.set.into_python(py)?;

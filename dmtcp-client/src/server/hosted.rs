@@ -221,21 +221,18 @@ impl Hosted {
     }
 
     /// Ends a turn: sends what is to be sent, and tells the core what became of it. Says whether
-    /// there is more to be sent, in another turn.
+    /// there is more to be done, in another turn.
     pub(super) fn settle(&mut self, io: &mut Io) -> bool {
         loop {
-            let all_sent = self.driver.flush(io);
             // Behind their orders, which are not to wait for it.
-            if all_sent && self.driver.recorder.wants_roster() {
-                self.driver.recorder.roster(self.core.workers());
-            }
+            let done = self.driver.flush(io) && self.driver.recorder.enroll(&self.core);
             if self.driver.take_stop() {
                 self.close(io);
                 continue;
             }
             match self.driver.next_input() {
                 Some(input) => self.feed(io, input),
-                None => return !all_sent,
+                None => return !done,
             }
         }
     }

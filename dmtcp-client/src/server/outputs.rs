@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use dmtcp_proto::{CommandError, ConnId, Event, Input, Instant, Output, Reply, RequestId};
 
 use super::{
@@ -92,11 +93,10 @@ impl Driver {
     /// Does one output.
     pub(super) fn act(&mut self, io: &mut Io, output: Output) {
         match output {
-            Output::Transmit { conn, bytes } => {
-                self.relieve(io, conn);
-                if let Some(connection) = self.connections.get_mut(&conn) {
-                    connection.push(bytes);
-                    self.list(conn);
+            Output::Transmit { conn, bytes } => self.push(io, conn, bytes),
+            Output::TransmitAll { conns, bytes } => {
+                for conn in conns {
+                    self.push(io, conn, bytes.clone());
                 }
             }
             Output::Close { conn } => self.close(io, conn),
@@ -162,15 +162,15 @@ impl Driver {
         }
     }
 
-    /// Has something to send, or is to be closed once it has sent it.
-    fn list(&mut self, conn: ConnId) {
-        let connection = self.connections.get_mut(&conn);
-        if let Some(connection) = connection.filter(|connection| !connection.is_listed) {
-            connection.is_listed = true;
-            match connection.stays() {
-                true => self.unsent.push_back(conn),
-                false => self.unanswered.push(conn),
-            }
+    /// Sends this soon.
+    fn push(&mut self, io: &mut Io, conn: ConnId, bytes: Bytes) {
+        let waits = self.connections.get(&conn).map_or(0, Connection::queued);
+        if waits > self.max_queued {
+            self.relieve(io, conn);
+        }
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.push(bytes);
+            list(connection, conn, &mut self.unsent, &mut self.unanswered);
         }
     }
 
@@ -244,7 +244,7 @@ impl Driver {
     pub(super) fn close(&mut self, io: &Io, conn: ConnId) {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.start_closing();
-            self.list(conn);
+            list(connection, conn, &mut self.unsent, &mut self.unanswered);
             self.closing.push_back((io.now() + CLOSE_LIMIT, conn));
         }
     }
@@ -355,15 +355,11 @@ impl Driver {
         sealing.is_some_and(|thread| thread.tell(work))
     }
 
-    /// If too much waits for a peer already, it takes it now or is cut off.
+    /// Too much waits for a peer: it takes it now or is cut off.
     fn relieve(&mut self, io: &mut Io, conn: ConnId) {
-        let queued = |this: &Self| this.connections.get(&conn).map_or(0, Connection::queued);
-        if queued(self) <= self.max_queued {
-            return;
-        }
         self.flush_one(io, conn);
-        let queued = queued(self);
         if let Some(connection) = self.connections.get(&conn) {
+            let queued = connection.queued();
             if queued > self.max_queued {
                 let (_, peer) = connection.ends();
                 self.tell(io, ComputationEvent::PeerNotReading { conn, peer, queued });
@@ -386,6 +382,21 @@ impl Driver {
             self.closing.pop_front();
         }
         Some(closing)
+    }
+}
+
+/// Has something to send, or is to be closed once it has sent it.
+fn list(
+    connection: &mut Connection,
+    conn: ConnId,
+    staying: &mut VecDeque<ConnId>,
+    asking: &mut Vec<ConnId>,
+) {
+    if !std::mem::replace(&mut connection.is_listed, true) {
+        match connection.stays() {
+            true => staying.push_back(conn),
+            false => asking.push(conn),
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! How the last round ended, so that an answer can say more than the protocol's.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use dmtcp_proto::{CommandError, Event, ImageReport, Name, Reply, RoundError};
 
@@ -16,7 +19,7 @@ pub struct Sealed {
     pub generation: u32,
     /// One report for each worker of the round. They name the images as the workers wrote them;
     /// the next round may replace those files, the set stays.
-    pub images: Vec<ImageReport>,
+    pub images: Arc<[ImageReport]>,
     /// The set; `None` if the computation was opened without a sealer.
     pub set: Option<SealedSet>,
     /// How long sealing took.
@@ -91,7 +94,7 @@ impl RoundLog {
                 self.ended = Some(Ended::Complete(Sealed {
                     round: *round,
                     generation: *generation,
-                    images: images.clone(),
+                    images: Arc::clone(images),
                     set,
                     sealing,
                 }));

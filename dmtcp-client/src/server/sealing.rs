@@ -34,7 +34,7 @@ pub struct SealRound {
     /// The barriers that were released since, and how long each took.
     pub barriers: Vec<(Name, Duration)>,
     /// One report for each worker of the round.
-    pub images: Vec<ImageReport>,
+    pub images: Arc<[ImageReport]>,
 }
 
 /// A set that is complete and durable.

@@ -10,7 +10,7 @@ use std::{
 
 use dmtcp_client::server::{
     ChromeTrace, Computation, ComputationConfig, Exposition, RoundOutcome, RoundTimeline,
-    SealError, SealRound, SealedSet, Step, WorkerTrack,
+    SealError, SealRound, SealedSet, Step, WorkerTrack, raise_open_file_limit,
 };
 use dmtcp_proto::{Dialect, Event, RoundError, Verb, WorkerState};
 
@@ -189,6 +189,32 @@ fn a_failed_round_shows_who_was_lost() {
         let metrics = computation.metrics().unwrap();
         assert_eq!(metrics.rounds_failed.peer_lost, 1);
         assert_eq!((metrics.rounds_started, metrics.rounds_complete), (1, 0));
+    });
+}
+
+/// More than are entered in one turn, and none of them does anything.
+#[test]
+fn a_crowd_that_only_waits_is_shown_whole() {
+    raise_open_file_limit().unwrap();
+    for_each_dialect(|dialect| {
+        let (_server, computation) = open(ComputationConfig::default());
+        let pids = 1..=300;
+        let mut workers: Vec<Worker> = pids
+            .clone()
+            .map(|pid| join(&computation, dialect, "one", pid))
+            .collect();
+        computation.request_checkpoint().unwrap();
+        workers[0].order();
+        drop(workers.pop());
+        let timeline = timeline(&computation, 1, |timeline| {
+            let is_last = |track: &WorkerTrack| track.left.is_some();
+            timeline.tracks.len() == 300 && timeline.tracks.last().is_some_and(is_last)
+        });
+        let seen = timeline.tracks.iter().map(|track| track.real_pid);
+        assert!(seen.eq(pids));
+        let mut tracks = timeline.tracks.iter();
+        assert!(tracks.all(|track| &*track.host == "one" && track.joined.is_none()));
+        assert_eq!((timeline.workers, timeline.workers_cut), (300, 0));
     });
 }
 

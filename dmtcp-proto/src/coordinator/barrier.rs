@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::roster::Worker;
 use crate::name::Name;
+use crate::time::Instant;
 
 /// The barriers of the running round or restart.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +105,11 @@ impl Barriers {
     }
 
     /// Lets all go on.
-    pub(super) fn release<'a>(&mut self, workers: impl Iterator<Item = &'a mut Worker>) {
+    pub(super) fn release<'a>(
+        &mut self,
+        workers: impl Iterator<Item = &'a mut Worker>,
+        now: Instant,
+    ) {
         let Some(name) = self.current.take() else {
             return;
         };
@@ -113,6 +118,7 @@ impl Barriers {
         for worker in workers {
             worker.waiting = false;
             worker.passed = self.released.len();
+            worker.stepped = now;
         }
     }
 }
@@ -147,7 +153,7 @@ mod tests {
             assert_eq!(barriers.arrive(&mut worker, name("x")), Arrival::Waits);
             assert_eq!(barriers.arrive(&mut worker, name("x")), Arrival::Repeated);
             assert_eq!(barriers.met(1), Some(name("x")));
-            barriers.release([&mut worker].into_iter());
+            barriers.release([&mut worker].into_iter(), Instant::ZERO);
             assert_eq!(barriers.met(1), None);
         }
     }
@@ -157,7 +163,7 @@ mod tests {
         let mut barriers = Barriers::default();
         let (mut early, mut late) = (worker(), worker());
         assert_eq!(barriers.arrive(&mut early, name("a")), Arrival::Waits);
-        barriers.release([&mut early].into_iter());
+        barriers.release([&mut early].into_iter(), Instant::ZERO);
         assert_eq!(barriers.arrive(&mut early, name("b")), Arrival::Waits);
         assert_eq!(barriers.arrive(&mut late, name("b")), Arrival::Elsewhere);
         assert_eq!(barriers.arrive(&mut late, name("a")), Arrival::CatchesUp);

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::command::WorkerInfo;
@@ -81,7 +82,7 @@ pub enum Event {
         /// Generation of the computation.
         generation: u32,
         /// One report for each worker of the round.
-        images: Vec<ImageReport>,
+        images: Arc<[ImageReport]>,
     },
     /// The round ended without a complete set.
     CheckpointFailed {

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -104,6 +105,13 @@ pub enum Output {
         /// One or more whole messages.
         bytes: Bytes,
     },
+    /// Send the same bytes to all of these, which may be a crowd.
+    TransmitAll {
+        /// The connections, each once.
+        conns: Vec<ConnId>,
+        /// One or more whole messages.
+        bytes: Bytes,
+    },
     /// Close the connection once everything before is sent.
     Close {
         /// The connection.
@@ -123,7 +131,7 @@ pub enum Output {
         /// The computation, with the round's generation.
         computation: UniquePid,
         /// One report for each worker of the round.
-        images: Vec<ImageReport>,
+        images: Arc<[ImageReport]>,
     },
     /// Send SIGKILL to this worker's process, if it is on this host and still the same process:
     /// no message can free it (a peer died inside DMTCP's own process-shared barrier).

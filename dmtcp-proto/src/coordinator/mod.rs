@@ -278,6 +278,16 @@ impl CoordinatorCore {
         self.roster.iter().map(|(_, worker)| worker.info())
     }
 
+    /// Those behind this connection in the same order, each with its own: a crowd can be looked at
+    /// by parts.
+    pub fn workers_behind(
+        &self,
+        conn: Option<ConnId>,
+    ) -> impl Iterator<Item = (ConnId, WorkerInfo)> + '_ {
+        let behind = self.roster.behind(conn);
+        behind.map(|(conn, worker)| (conn, worker.info()))
+    }
+
     /// Every worker's state, in the same order; costs less than [`workers`](Self::workers).
     pub fn states(&self) -> impl Iterator<Item = WorkerState> + '_ {
         self.roster.iter().map(|(_, worker)| worker.state())
@@ -508,17 +518,17 @@ impl CoordinatorCore {
 
     /// Sends the same message to every worker; encoded once for each dialect.
     fn broadcast(&mut self, body: &Body) {
-        let mut encoded: BTreeMap<Dialect, Option<Bytes>> = BTreeMap::new();
-        let conns: Vec<ConnId> = self.roster.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            let Some(dialect) = self.dialect_of(conn) else {
-                continue;
-            };
-            let bytes = encoded
-                .entry(dialect)
-                .or_insert_with(|| self.encode(dialect, body.clone(), self.computation.id));
-            if let Some(bytes) = bytes.clone() {
-                self.outputs.push_back(Output::Transmit { conn, bytes });
+        // Then it is everybody's, and nobody has to be looked at.
+        let common = self.computation.dialects.only();
+        let mut told: BTreeMap<Dialect, Vec<ConnId>> = BTreeMap::new();
+        for (conn, _) in self.roster.iter() {
+            if let Some(dialect) = common.or_else(|| self.dialect_of(conn)) {
+                told.entry(dialect).or_default().push(conn);
+            }
+        }
+        for (dialect, conns) in told {
+            if let Some(bytes) = self.encode(dialect, body.clone(), self.computation.id) {
+                self.outputs.push_back(Output::TransmitAll { conns, bytes });
             }
         }
     }

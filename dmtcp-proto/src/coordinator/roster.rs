@@ -4,6 +4,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::ToString as _;
+use core::ops::Bound;
 
 use super::virtual_pids::VirtualPids;
 use crate::command::WorkerInfo;
@@ -132,6 +133,13 @@ impl Roster {
     /// In the order in which they joined: the driver's numbers rise.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Worker)> {
         self.workers.iter().map(|(&conn, worker)| (conn, worker))
+    }
+
+    /// Those behind this one, in the same order.
+    pub(super) fn behind(&self, conn: Option<ConnId>) -> impl Iterator<Item = (ConnId, &Worker)> {
+        let from = conn.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.workers.range((from, Bound::Unbounded));
+        range.map(|(&conn, worker)| (conn, worker))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Worker> {

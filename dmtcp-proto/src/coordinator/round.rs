@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -27,7 +28,10 @@ pub(super) struct Round {
     pub(super) computation: UniquePid,
     pub(super) then_exit: bool,
     pub(super) askers: Vec<Asker>,
+    /// Of those who have reported, until all have.
     pub(super) reports: Vec<ImageReport>,
+    /// All of them, once it is being sealed.
+    images: Arc<[ImageReport]>,
     /// Workers that were told and have neither reported nor left.
     pub(super) missing: usize,
     phase: Phase,
@@ -95,6 +99,7 @@ impl CoordinatorCore {
             then_exit,
             askers: asker.into_iter().collect(),
             reports: Vec::new(),
+            images: Arc::default(),
             missing: 0,
             phase: Phase::Asked,
             progress: self.now,
@@ -176,7 +181,8 @@ impl CoordinatorCore {
         }
         round.phase = Phase::Sealing;
         let number = round.number;
-        let images = round.reports.clone();
+        round.images = core::mem::take(&mut round.reports).into();
+        let images = Arc::clone(&round.images);
         self.resuming = !self.roster.is_empty() && !self.roster.all_running();
         self.event(Event::ImagesReported { round: number });
         if self.config.seal {
@@ -202,7 +208,7 @@ impl CoordinatorCore {
         let Round {
             then_exit,
             askers,
-            reports,
+            images,
             computation,
             ..
         } = round;
@@ -210,11 +216,11 @@ impl CoordinatorCore {
         let is_sealed = result.is_ok();
         match result {
             Ok(()) => {
-                let peers = u32::try_from(reports.len()).unwrap_or(u32::MAX);
+                let peers = u32::try_from(images.len()).unwrap_or(u32::MAX);
                 self.event(Event::CheckpointComplete {
                     round: number,
                     generation,
-                    images: reports,
+                    images,
                 });
                 self.answer_askers(askers, computation, &Ok((number, peers)));
             }

@@ -277,10 +277,7 @@ impl CoordinatorCore {
         if !complete || self.cutting_off || self.kill.is_some() || self.holds_for_seal(name) {
             return;
         }
-        self.barriers.release(self.roster.iter_mut());
-        for worker in self.roster.iter_mut() {
-            worker.stepped = self.now;
-        }
+        self.barriers.release(self.roster.iter_mut(), self.now);
         self.before_release(name);
         self.broadcast(&self.release_of(dialect, name));
         let peers = self.roster.peers();

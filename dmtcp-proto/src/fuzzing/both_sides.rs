@@ -194,10 +194,10 @@ impl World {
         let outputs: Vec<Output> = self.coordinator.handle(NOW, input).collect();
         for output in outputs {
             match output {
-                Output::Transmit { conn, bytes } => {
-                    if let Some(seat) = self.seats.get_mut(conn.0 as usize) {
-                        assert!(!seat.hung_up, "speaks behind the end");
-                        seat.to_worker.extend_from_slice(&bytes);
+                Output::Transmit { conn, bytes } => self.transmit(conn, &bytes),
+                Output::TransmitAll { conns, bytes } => {
+                    for conn in conns {
+                        self.transmit(conn, &bytes);
                     }
                 }
                 Output::Close { conn } => {
@@ -214,6 +214,13 @@ impl World {
                 }
                 Output::Event(_) | Output::Step { .. } | Output::Stop => {}
             }
+        }
+    }
+
+    fn transmit(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(seat) = self.seats.get_mut(conn.0 as usize) {
+            assert!(!seat.hung_up, "speaks behind the end");
+            seat.to_worker.extend_from_slice(bytes);
         }
     }
 

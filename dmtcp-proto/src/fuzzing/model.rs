@@ -170,6 +170,11 @@ impl Model {
         for output in outputs {
             match output {
                 Output::Transmit { conn, bytes } => self.transmitted(conn, &bytes),
+                Output::TransmitAll { conns, bytes } => {
+                    for conn in conns {
+                        self.transmitted(conn, &bytes);
+                    }
+                }
                 Output::Close { conn } => {
                     let peer = self.peers.get_mut(&conn.0).expect("a stranger is closed");
                     assert!(peer.open, "closed twice");

@@ -1,5 +1,7 @@
 //! Bugs put in on purpose, between the core and the world: each must be found by its rule.
 
+use std::sync::Arc;
+
 use dmtcp_proto::{
     Body, Checkpointed, ConnId, Dialect, Event, Message, Output, Released, Reply, RequestId,
     UniquePid,
@@ -96,7 +98,7 @@ impl Saboteur {
             return outputs;
         };
         let mut bent = Vec::new();
-        for output in outputs {
+        for output in outputs.into_iter().flat_map(one_by_one) {
             if matches!(output, Output::Seal { .. }) {
                 self.in_round = false;
             }
@@ -133,14 +135,14 @@ impl Saboteur {
                 Output::Seal {
                     round,
                     computation,
-                    mut images,
+                    images,
                 },
             ) => {
-                images.pop();
+                let (_, all_but_one) = images.split_last().expect("the image of somebody");
                 bent.push(Output::Seal {
                     round,
                     computation,
-                    images,
+                    images: all_but_one.into(),
                 });
                 self.plan = None;
             }
@@ -198,7 +200,7 @@ impl Saboteur {
                     bent.push(Output::Seal {
                         round,
                         computation: UniquePid::NULL.with_generation(generation),
-                        images: Vec::new(),
+                        images: Arc::default(),
                     });
                     self.plan = None;
                 }
@@ -273,6 +275,20 @@ fn first_release(dialect: Dialect) -> Message {
         }),
     };
     Message::new(UniquePid::NULL, body)
+}
+
+/// A message to all as one to each, so that one of them can be bent.
+fn one_by_one(output: Output) -> Vec<Output> {
+    match output {
+        Output::TransmitAll { conns, bytes } => conns
+            .into_iter()
+            .map(|conn| Output::Transmit {
+                conn,
+                bytes: bytes.clone(),
+            })
+            .collect(),
+        other => vec![other],
+    }
 }
 
 #[cfg(test)]

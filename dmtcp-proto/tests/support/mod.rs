@@ -11,6 +11,7 @@ use dmtcp_proto::{
     WorkerState, WorkerStep, encode,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs a test once for every dialect.
@@ -45,7 +46,7 @@ pub struct World {
     pub events: Vec<Event>,
     pub steps: Vec<(u64, WorkerStep)>,
     pub replies: BTreeMap<u64, Result<Reply, CommandError>>,
-    pub seals: Vec<(u64, UniquePid, Vec<dmtcp_proto::ImageReport>)>,
+    pub seals: Vec<(u64, UniquePid, Arc<[dmtcp_proto::ImageReport]>)>,
     pub killed: Vec<WorkerInfo>,
     pub stopped: bool,
     /// All that was ever transmitted, one message each.
@@ -91,15 +92,14 @@ impl World {
     }
 
     pub fn input(&mut self, input: Input<'_>) {
-        for output in self.core.handle(self.now, input) {
+        let outputs: Vec<Output> = self.core.handle(self.now, input).collect();
+        for output in outputs {
             match output {
-                Output::Transmit { conn, bytes } => {
-                    assert!(!self.closed.contains(&conn), "sent to a closed connection");
-                    self.inboxes
-                        .entry(conn)
-                        .or_default()
-                        .extend_from_slice(&bytes);
-                    self.sent.push(bytes);
+                Output::Transmit { conn, bytes } => self.transmitted(conn, bytes),
+                Output::TransmitAll { conns, bytes } => {
+                    for conn in conns {
+                        self.transmitted(conn, bytes.clone());
+                    }
                 }
                 Output::Close { conn } => {
                     assert!(!self.closed.contains(&conn), "closed twice");
@@ -127,6 +127,13 @@ impl World {
                 Output::Stop => self.stopped = true,
             }
         }
+    }
+
+    fn transmitted(&mut self, conn: ConnId, bytes: Bytes) {
+        assert!(!self.closed.contains(&conn), "sent to a closed connection");
+        let inbox = self.inboxes.entry(conn).or_default();
+        inbox.extend_from_slice(&bytes);
+        self.sent.push(bytes);
     }
 
     /// Turns the clock, waking the core whenever it asked to be woken.

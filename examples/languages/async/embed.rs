@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     computation.wait_until_running(Some(1), limit).await?;
     let sealed = computation.checkpoint_and_kill(limit).await?;
-    for image in sealed.images {
+    for image in sealed.images.iter() {
         println!("image {}", image.path);
     }
     aio::unblock(move || program.wait()).await?;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dmtcp_proto::{Event, Instant, Name, WorkerInfo, WorkerStep};
+use dmtcp_proto::{ConnId, CoordinatorCore, Event, Instant, Name, WorkerInfo, WorkerStep};
 
 use super::timeline::{
     BarrierPassage, RoundOutcome, RoundTimeline, SealingSpan, Step, TrackStep, WorkerTrack,
@@ -23,6 +23,8 @@ pub(in super::super) struct Limits {
 
 /// A round has some ten; 2.6.0 has the most.
 const MAX_STEPS: usize = 64;
+/// So many workers are entered in one turn.
+const AT_ONCE: usize = 256;
 
 /// The last rounds of a computation.
 #[derive(Debug)]
@@ -32,7 +34,8 @@ pub(in super::super) struct Recorder {
     timelines: VecDeque<Arc<RoundTimeline>>,
     /// Workers are on their way through the latest.
     open: bool,
-    roster_wanted: bool,
+    /// Of those who were told, the ones behind this are still to be entered.
+    not_entered: Option<Option<ConnId>>,
     /// Names of hosts and programs, of which there are few.
     names: HashSet<Arc<str>>,
 }
@@ -43,7 +46,7 @@ impl Recorder {
             limits,
             timelines: VecDeque::new(),
             open: false,
-            roster_wanted: false,
+            not_entered: None,
             names: HashSet::new(),
         }
     }
@@ -53,16 +56,16 @@ impl Recorder {
         self.timelines.iter().cloned().collect()
     }
 
-    /// Whether a round has begun whose workers have not been told; says so once.
-    pub(in super::super) fn wants_roster(&mut self) -> bool {
-        std::mem::take(&mut self.roster_wanted)
-    }
-
-    /// Who was told to checkpoint.
-    pub(in super::super) fn roster(&mut self, workers: impl Iterator<Item = WorkerInfo>) {
-        for worker in workers {
+    /// Enters some of those who were told to checkpoint; says whether those were the last.
+    pub(in super::super) fn enroll(&mut self, core: &CoordinatorCore) -> bool {
+        let Some(behind) = self.not_entered.take() else {
+            return true;
+        };
+        for (conn, worker) in core.workers_behind(behind).take(AT_ONCE) {
             self.enter(&worker, None);
+            self.not_entered = Some(Some(conn));
         }
+        self.not_entered.is_none()
     }
 
     pub(in super::super) fn note(&mut self, now: Instant, event: &Event) {
@@ -76,7 +79,7 @@ impl Recorder {
                 workers,
             } => {
                 self.begin(now, *round, *generation, *workers);
-                (self.open, self.roster_wanted) = (true, true);
+                (self.open, self.not_entered) = (true, Some(None));
             }
             Event::WorkerJoined(worker) => {
                 let joined = self.since(now);
@@ -86,6 +89,8 @@ impl Recorder {
                 self.identify(worker, None);
             }
             Event::WorkerLeft(worker) => {
+                // It may be among those that are not entered yet.
+                self.identify(worker, None);
                 let (number, left) = (worker.number, self.since(now));
                 if let Some(track) = self.track(number) {
                     track.left = left;
@@ -373,8 +378,6 @@ mod tests {
     fn times_count_from_the_order_and_the_last_at_a_barrier_is_named() {
         let mut recorder = Recorder::new(LIMITS);
         recorder.note(at(10), &started(1));
-        assert!(recorder.wants_roster());
-        assert!(!recorder.wants_roster());
         recorder.step(at(11), 7, barrier("a", 0));
         recorder.step(at(14), 5, barrier("a", 0));
         let name = Name::new("a").unwrap();

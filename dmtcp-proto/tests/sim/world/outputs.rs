@@ -20,6 +20,11 @@ impl World {
     fn output(&mut self, output: Output) {
         match output {
             Output::Transmit { conn, bytes } => self.transmitted(conn.0, &bytes),
+            Output::TransmitAll { conns, bytes } => {
+                for conn in conns {
+                    self.transmitted(conn.0, &bytes);
+                }
+            }
             Output::Close { conn } => {
                 self.note(|| format!("c{} is closed", conn.0));
                 self.checker.closed(conn.0);
