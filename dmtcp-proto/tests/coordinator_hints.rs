@@ -7,7 +7,7 @@ use dmtcp_proto::{
     AfterCheckpoint, Body, Command, CoordinatorConfig, Message, Text, UniquePid, UserCommand, Verb,
     WorkerState,
 };
-use support::{Worker, World, encoded, for_each_dialect};
+use support::{Worker, World, encoded, for_each_dialect, resume_all, write_images};
 
 fn world() -> World {
     World::new(CoordinatorConfig::default())
@@ -67,5 +67,23 @@ fn a_worker_at_a_barrier_holds_nothing_back() {
         let more = encoded(dialect, &Message::new(one.id, more));
         world.bytes(one.conn, &more[..more.len() - 1]);
         assert!(world.core.may_hold_back(one.conn), "its message is cut");
+    });
+}
+
+/// It is told to go on by the next order.
+#[test]
+fn a_worker_that_has_resumed_holds_nothing_back_until_it_speaks() {
+    for_each_dialect(|dialect| {
+        let mut world = world();
+        let mut workers = [Worker::launch(&mut world, dialect)];
+        world.request(Command::Checkpoint(AfterCheckpoint::ReplyWhenDone));
+        write_images(&mut world, &mut workers);
+        world.seal(Ok(()));
+        resume_all(&mut world, &mut workers);
+        let [worker] = workers;
+        assert!(!world.core.may_hold_back(worker.conn));
+        let more = Body::SetCheckpointDir(Text::from("/there"));
+        worker.say(&mut world, more);
+        assert!(world.core.may_hold_back(worker.conn), "it may go on");
     });
 }

@@ -17,14 +17,15 @@ impl CoordinatorCore {
 
     /// Whether the peer may have something more for us that its system holds back until what it sent
     /// before is acknowledged. A stock worker writes header and payload apart with Nagle's
-    /// algorithm on: not acknowledged at once, the second costs 40 ms. One that waits at a barrier
-    /// has nothing more to send, and what lets it go on acknowledges by itself.
+    /// algorithm on: not acknowledged at once, the second costs 40 ms. One that waits at a barrier, or
+    /// runs again, has nothing more to send, and what tells it to go on acknowledges by itself.
     #[must_use]
     pub fn may_hold_back(&self, conn: ConnId) -> bool {
         let Some(entry) = self.conns.get(&conn) else {
             return false;
         };
         let waits = || self.roster.get(conn).is_some_and(|worker| worker.waiting);
-        entry.decoder.pending() > 0 || !(matches!(entry.role, Role::Worker) && waits())
+        let is_done = || matches!(entry.role, Role::Worker) && (entry.rests || waits());
+        entry.decoder.pending() > 0 || !is_done()
     }
 }

@@ -20,6 +20,7 @@ mod lockstep;
 mod name_service;
 mod roster;
 mod round;
+mod sending;
 mod standing;
 mod step;
 mod store;
@@ -38,7 +39,6 @@ pub use traffic::Traffic;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 
 use self::barrier::Barriers;
@@ -54,11 +54,11 @@ use crate::error::DecodeError;
 use crate::ids::{ConnId, RequestId, UniquePid};
 use crate::interval::Interval;
 use crate::kind::Kind;
-use crate::message::{Body, Message};
+use crate::message::Message;
 use crate::state::WorkerState;
 use crate::text::Text;
 use crate::time::Instant;
-use crate::wire::{Decoder, Frame, encode};
+use crate::wire::{Decoder, Frame};
 
 /// The coordinator's side of the protocol for one computation.
 ///
@@ -149,6 +149,8 @@ struct Conn {
     role: Role,
     /// Its commands are taken, not only its questions.
     may_command: bool,
+    /// The last that it said is that it runs again, behind a round or a restart.
+    rests: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -353,6 +355,7 @@ impl CoordinatorCore {
                 peer,
                 role: Role::Hello,
                 may_command: true,
+                rests: false,
             },
         );
         self.hellos
@@ -406,6 +409,7 @@ impl CoordinatorCore {
         // Where several dialects remain, this message has the same bytes in all of them.
         let message = Message::parse(dialect, frame)?;
         self.past.0.messages += 1;
+        entry.rests = false;
         match entry.role {
             Role::Hello => self.hello(conn, dialect, message),
             Role::NameService => self.name_service(conn, message),
@@ -503,41 +507,6 @@ impl CoordinatorCore {
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    /// Sends one message. A payload that the peer would not take is left out: it would exit.
-    fn send(&mut self, conn: ConnId, dialect: Dialect, body: Body) {
-        self.send_about(conn, dialect, body, self.computation.id);
-    }
-
-    fn send_about(&mut self, conn: ConnId, dialect: Dialect, body: Body, computation: UniquePid) {
-        if let Some(bytes) = self.encode(dialect, body, computation) {
-            self.outputs.push_back(Output::Transmit { conn, bytes });
-        }
-    }
-
-    /// Sends the same message to every worker; encoded once for each dialect.
-    fn broadcast(&mut self, body: &Body) {
-        // Then it is everybody's, and nobody has to be looked at.
-        let common = self.computation.dialects.only();
-        let mut told: BTreeMap<Dialect, Vec<ConnId>> = BTreeMap::new();
-        for (conn, _) in self.roster.iter() {
-            if let Some(dialect) = common.or_else(|| self.dialect_of(conn)) {
-                told.entry(dialect).or_default().push(conn);
-            }
-        }
-        for (dialect, conns) in told {
-            if let Some(bytes) = self.encode(dialect, body.clone(), self.computation.id) {
-                self.outputs.push_back(Output::TransmitAll { conns, bytes });
-            }
-        }
-    }
-
-    fn encode(&self, dialect: Dialect, body: Body, computation: UniquePid) -> Option<Bytes> {
-        let message = Message::new(self.config.identity, body).in_group(computation);
-        let mut bytes = BytesMut::new();
-        encode(dialect, &message.to_frame(dialect).ok()?, &mut bytes).ok()?;
-        Some(bytes.freeze())
     }
 }
 

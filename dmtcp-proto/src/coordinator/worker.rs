@@ -322,6 +322,9 @@ impl CoordinatorCore {
         worker.last_barrier = None;
         worker.stepped = self.now;
         let number = worker.number;
+        if let Some(entry) = self.conns.get_mut(&conn) {
+            entry.rests = true;
+        }
         self.step(number, WorkerStep::Running);
         self.should_have_reported(conn);
         self.progress();
