@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::known_words::KnownWords;
 use crate::text::printable;
 
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub(super) struct Log {
     /// `None`: nothing is said.
     least: Option<Importance>,
     shared: Option<File>,
+    known_words: KnownWords,
 }
 
 impl Log {
@@ -22,6 +24,7 @@ impl Log {
         let mut log = Self {
             least,
             shared: None,
+            known_words: KnownWords::default(),
         };
         let Some(path) = shared else {
             return log;
@@ -38,8 +41,17 @@ impl Log {
     }
 
     pub(super) fn news(&mut self, news: &News<'_>) {
-        if let Some((importance, text)) = news.in_words() {
-            self.write(importance, &text);
+        let known = match news {
+            News::Event(event) => self.known_words.of(event),
+            _ => None,
+        };
+        match (known, news.in_words()) {
+            (None, Some((importance, text))) => self.write(importance, &text),
+            (Some(words), Some((importance, text))) => {
+                self.write(importance, &format!("{words}: {text}"));
+            }
+            (Some(words), None) => self.write(Importance::Note, words),
+            (None, None) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 mod arguments;
 mod console;
 mod daemon;
+mod known_words;
 mod listener;
 mod log;
 mod signals;
