@@ -7,19 +7,17 @@
 //! have nothing to save and write no image: this is the price of coordination. Both processes
 //! need a descriptor for each worker: the soft limit is raised to the hard one.
 
-use bytes::Bytes;
 use dmtcp_client::server::{
     Computation, ComputationConfig, ComputationEvent, Event, Events, Server, raise_open_file_limit,
 };
-use dmtcp_proto::{
-    Dialect, Entry, Finished, Stage, UniquePid, WorkerConfig, WorkerCore, WorkerInput, WorkerOutput,
-};
-use mio::{Interest, Poll, Token, net::TcpStream};
+use dmtcp_examples::synthetic_workers::SyntheticWorkers;
+use dmtcp_proto::Dialect;
 use std::{
-    collections::VecDeque,
     error::Error,
     fs,
     io::{self, Read as _, Write as _},
+    iter,
+    net::SocketAddr,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -35,7 +33,7 @@ type Failure = Box<dyn Error>;
 fn main() -> Result<(), Failure> {
     raise_open_file_limit()?;
     if let Ok(each) = std::env::var(WORKERS) {
-        return Workers::connect(each.parse()?)?.run();
+        return serve_as_workers(each.parse()?);
     }
     let mut rounds = 5;
     let mut numbers = Vec::new();
@@ -52,6 +50,21 @@ fn main() -> Result<(), Failure> {
         return Err("usage: many_computations [--rounds N] [COMPUTATIONS [WORKERS]]".into());
     }
     measure(computations, each, rounds)
+}
+
+/// The child process.
+fn serve_as_workers(each: usize) -> Result<(), Failure> {
+    let mut addrs = String::new();
+    io::stdin().read_to_string(&mut addrs)?;
+    let addrs = addrs
+        .lines()
+        .map(str::parse)
+        .collect::<Result<Vec<SocketAddr>, _>>()?;
+    let each_of = addrs
+        .into_iter()
+        .flat_map(|addr| iter::repeat_n(addr, each));
+    SyntheticWorkers::connect(each_of, Dialect::V5)?.run(|| {})?;
+    Ok(())
 }
 
 fn measure(computations: usize, each: usize, rounds: usize) -> Result<(), Failure> {
@@ -206,147 +219,5 @@ impl Drop for WorkerProcess {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// All workers, on one thread.
-struct Workers {
-    poll: Poll,
-    workers: Vec<Worker>,
-}
-
-struct Worker {
-    stream: TcpStream,
-    core: WorkerCore,
-    unsent: VecDeque<Bytes>,
-    over: bool,
-}
-
-impl Workers {
-    fn connect(each: usize) -> Result<Self, Failure> {
-        let mut addrs = String::new();
-        io::stdin().read_to_string(&mut addrs)?;
-        let poll = Poll::new()?;
-        let mut workers = Vec::new();
-        for addr in addrs.lines() {
-            for _ in 0..each {
-                let stream = std::net::TcpStream::connect(addr)?;
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)?;
-                let mut stream = TcpStream::from_std(stream);
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                poll.registry()
-                    .register(&mut stream, Token(workers.len()), interest)?;
-                let mut worker = Worker::new(stream, workers.len());
-                worker.step(WorkerInput::Opened)?;
-                workers.push(worker);
-            }
-        }
-        Ok(Self { poll, workers })
-    }
-
-    fn run(mut self) -> Result<(), Failure> {
-        let mut events = mio::Events::with_capacity(1024);
-        let mut buffer = vec![0; 64 << 10];
-        let mut running = self.workers.len();
-        while running > 0 {
-            self.poll.poll(&mut events, None)?;
-            for event in &events {
-                let Some(worker) = self.workers.get_mut(event.token().0) else {
-                    continue;
-                };
-                if !worker.over {
-                    worker.ready(&mut buffer)?;
-                    running -= usize::from(worker.over);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Worker {
-    fn new(stream: TcpStream, number: usize) -> Self {
-        let pid = 100_000 + number as i32;
-        let launcher = UniquePid {
-            host_id: 1,
-            time: number as u64 + 1,
-            pid,
-            generation: 0,
-        };
-        let entry = Entry::New {
-            launcher,
-            process_time: launcher.time + 1,
-        };
-        // On another host, as far as the coordinator can know.
-        let config = WorkerConfig::new("elsewhere".into(), "synthetic".into(), pid);
-        Self {
-            stream,
-            core: WorkerCore::new(Dialect::V5, config, entry),
-            unsent: VecDeque::new(),
-            over: false,
-        }
-    }
-
-    fn ready(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
-        self.send()?;
-        while !self.over {
-            match self.stream.read(buffer) {
-                Ok(0) => self.over = true,
-                Ok(len) => {
-                    self.step(WorkerInput::Received(buffer.get(..len).unwrap_or_default()))?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.over = true,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, input: WorkerInput<'_>) -> Result<(), Failure> {
-        let mut outputs: VecDeque<WorkerOutput> = self.core.handle(input).collect();
-        while let Some(output) = outputs.pop_front() {
-            let stage = match output {
-                WorkerOutput::Transmit(bytes) => {
-                    self.unsent.push_back(bytes);
-                    continue;
-                }
-                WorkerOutput::Perform(stage) => stage,
-                WorkerOutput::Rejected(_) | WorkerOutput::Exit { .. } => {
-                    self.over = true;
-                    continue;
-                }
-                WorkerOutput::Accepted { .. }
-                | WorkerOutput::CheckpointDir(_)
-                | WorkerOutput::Resume => continue,
-            };
-            let finished = match stage {
-                Stage::Restore => Finished::Restored,
-                Stage::Suspend => Finished::Suspended,
-                Stage::WriteImage { .. } => Finished::ImageWritten,
-                Stage::PublishImage => {
-                    let path = format!("/nowhere/ckpt_{}.dmtcp", self.core.identity());
-                    Finished::ImagePublished {
-                        path: path.into(),
-                        unique: false,
-                    }
-                }
-            };
-            outputs.extend(self.core.handle(WorkerInput::Finished(finished)));
-        }
-        self.send()
-    }
-
-    fn send(&mut self) -> Result<(), Failure> {
-        while let Some(bytes) = self.unsent.front_mut() {
-            match self.stream.write(bytes) {
-                Ok(len) if len == bytes.len() => drop(self.unsent.pop_front()),
-                Ok(len) => drop(bytes.split_to(len)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! What the larger examples are made of.
 //!
 //! The examples themselves, `checkpoint_every.rs` and `trace.rs`, are the part to read: they show
-//! the library. Everything beside `trace` belongs to `checkpoint_every`: its command line, its
-//! built-in computation, its log.
+//! the library. `synthetic_workers` and `layers` belong to the benchmarks; everything else beside `trace` to
+//! `checkpoint_every`: its command line, its built-in computation, its log.
 
 pub mod arguments;
 pub mod built_in;
@@ -12,6 +12,7 @@ pub mod layers;
 pub mod log;
 pub mod reports;
 pub mod signals;
+pub mod synthetic_workers;
 pub mod trace;
 pub mod watching;
 
