@@ -19,6 +19,7 @@ use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -92,8 +93,10 @@ const HOSTS: [&str; 2] = ["n2", "n3"];
 impl Net {
     /// What keeps it from being made is the reason for skipping.
     fn make() -> Result<Self, String> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        // Tests of one process run side by side, and interfaces have short names.
         let net = Self {
-            number: std::process::id(),
+            number: std::process::id() % 400_000 * 10 + MADE.fetch_add(1, Ordering::Relaxed) % 10,
         };
         let bridge = net.bridge();
         ip(&["link", "add", &bridge, "type", "bridge"])?;
