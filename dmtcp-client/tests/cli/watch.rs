@@ -181,7 +181,7 @@ fn record(address: Option<&str>) -> JobRecord {
 }
 
 fn watch_state(dir: &Path) -> Watch {
-    Watch::start(&["--state-dir", dir.to_str().unwrap()])
+    Watch::start(&[dir.to_str().unwrap()])
 }
 
 #[test]
@@ -232,22 +232,32 @@ fn a_job_that_does_not_run_is_told_at_once() {
     let mut job = record(None);
     job.owner = None;
     job.write(&state.root).unwrap();
-    let ran = run(["watch", "--state-dir", state.root.to_str().unwrap()]);
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert!(
-        ran.out.contains("the job is not running\nset 1, "),
-        "{}",
-        ran.out
-    );
+    let dir = state.root.to_str().unwrap();
+    for at in [&["--state-dir", dir][..], &[dir]] {
+        let ran = run([&["watch"], at].concat());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert!(
+            ran.out.contains("the job is not running\nset 1, "),
+            "{}",
+            ran.out
+        );
+    }
 }
 
 #[test]
 fn what_is_no_job_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let ran = run(["watch", "--state-dir", dir.path().to_str().unwrap()]);
-    assert_eq!((ran.code, ran.slug()), (1, "no-job"));
-    let ran = run(["watch", "--state-dir", ".", "-p", "7779"]);
-    assert_eq!(ran.code, 2);
+    let dir = dir.path().to_str().unwrap();
+    for command in ["watch", "status", "workers", "checkpoint"] {
+        for at in [&["--state-dir", dir][..], &[dir]] {
+            let ran = run([&[command], at].concat());
+            assert_eq!((ran.code, ran.slug()), (1, "no-job"), "{command} {at:?}");
+            for other in [["-p", "7779"], ["--state-dir", dir]] {
+                let ran = run([&[command], at, &other].concat());
+                assert_eq!(ran.code, 2, "{command} {at:?} {other:?}");
+            }
+        }
+    }
 }
 
 /// Everything that was written to a terminal, of which this is the other end.

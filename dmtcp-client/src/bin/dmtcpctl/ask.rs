@@ -7,15 +7,18 @@ use dmtcp_client::coordinator::{Coordinator, DetectOptions, Error, How, detect, 
 use dmtcp_client::job::{Contact, ContactError};
 use dmtcp_client::{Dialect, Release};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the coordinator is and how long it may take.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Where {
     /// The state directory of a job: its coordinator, once it is certain that it is that
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["host", "port", "dialect"])]
-    pub(crate) state_dir: Option<PathBuf>,
+    #[arg(value_name = "STATE_DIR", conflicts_with_all = ["host", "port", "dialect"])]
+    directory: Option<PathBuf>,
+    /// The same, as `run` takes it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["directory", "host", "port", "dialect"])]
+    state_dir: Option<PathBuf>,
     /// Host of the coordinator; default: DMTCP_COORD_HOST, then 127.0.0.1
     #[arg(long, value_name = "HOST")]
     host: Option<OsString>,
@@ -32,9 +35,15 @@ pub(crate) struct Where {
 }
 
 impl Where {
+    /// The state directory of the job that is meant; `None`: it is not told as one of a job.
+    pub(crate) fn job(&self) -> Option<&Path> {
+        let given = self.directory.as_ref().or(self.state_dir.as_ref());
+        given.map(PathBuf::as_path)
+    }
+
     /// Finds out what it speaks, without harm to it.
     pub(crate) fn coordinator(&self) -> Result<Asked, Failure> {
-        if let Some(directory) = &self.state_dir {
+        if let Some(directory) = self.job() {
             return Asked::of_job(Contact::open(directory)?, self.timeout).map_err(Failure::from);
         }
         let host = self.host.clone();

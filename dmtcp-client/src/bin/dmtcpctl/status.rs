@@ -46,7 +46,7 @@ struct JobStatus {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if let Some(directory) = &arguments.at.state_dir {
+    if let Some(directory) = arguments.at.job() {
         return of_job(&Contact::open(directory)?, arguments);
     }
     let status = Status::of(&arguments.at.coordinator()?)?;

@@ -52,11 +52,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let signals = block_signals().map_err(|error| failed("signals", &error))?;
     let at = &arguments.at;
     let patience = at.timeout.max(arguments.every).saturating_mul(6);
-    let mut looker = match &at.state_dir {
-        Some(dir) => Looker::of_job(dir.clone(), at.timeout, patience),
+    let mut looker = match at.job() {
+        Some(dir) => Looker::of_job(dir.to_owned(), at.timeout, patience),
         None => Looker::of(at.coordinator()?, patience),
     };
-    if let Some(dir) = &at.state_dir {
+    if let Some(dir) = at.job() {
         // What is no job now is more likely a slip of the pen than one that will be.
         Contact::open(dir)?;
     }
