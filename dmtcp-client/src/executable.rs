@@ -13,33 +13,59 @@ use std::{
 use nix::unistd::{AccessFlags, access};
 use thiserror::Error;
 
-/// Why a program cannot be started.
+/// Why a program cannot be started, as its file tells before it is tried. The caller named it, or its
+/// file is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum NotExecutable {
+#[non_exhaustive]
+pub enum NotExecutable {
+    /// There is no such file.
     #[error("the program {} is not there: {} does not exist", program.to_string_lossy(), path.display())]
-    Missing { program: OsString, path: PathBuf },
+    Missing {
+        /// As it was named.
+        program: OsString,
+        /// What was looked for.
+        path: PathBuf,
+    },
+    /// It is a directory or the like.
     #[error("the program {} cannot be started: {} is no file", program.to_string_lossy(), path.display())]
-    NoFile { program: OsString, path: PathBuf },
+    NoFile {
+        /// As it was named.
+        program: OsString,
+        /// What is there.
+        path: PathBuf,
+    },
+    /// This user may not execute it.
     #[error(
         "the program {} cannot be started: {} may not be executed", program.to_string_lossy(), path.display()
     )]
-    NotAllowed { program: OsString, path: PathBuf },
+    NotAllowed {
+        /// As it was named.
+        program: OsString,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// It is a script for an interpreter that cannot be started.
     #[error(
         "the program {} cannot be started: {} names the interpreter {interpreter:?}, which is not \
          there or may not be executed", program.to_string_lossy(), path.display()
     )]
     NoInterpreter {
+        /// As it was named.
         program: OsString,
+        /// Its file.
         path: PathBuf,
+        /// As the first line of the file names it.
         interpreter: OsString,
     },
+    /// A name without a slash that is in no directory of PATH.
     #[error("no directory of PATH has a program {} that may be executed", .0.to_string_lossy())]
     NotInPath(OsString),
 }
 
 impl NotExecutable {
-    /// What to do.
-    pub(crate) fn hint(&self) -> &'static str {
+    /// What to do, in words.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Missing { .. } => {
                 "a relative name is taken from the directory that the program starts in"

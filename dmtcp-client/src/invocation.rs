@@ -13,6 +13,7 @@ use std::{
 use dmtcp_proto::Interval;
 use thiserror::Error;
 
+use crate::NotExecutable;
 use crate::process::{Child, FAIL_CODE, ProcessError, Stream, clean_environment};
 
 /// Which of DMTCP's own messages appear on a computation's standard error.
@@ -52,6 +53,10 @@ pub enum StartError {
     /// The caller: DMTCP would take the program for an option of its own.
     #[error("program name {0:?} is empty or starts with '-'; give a path to it")]
     ProgramName(OsString),
+    /// The caller, or the program's file: it cannot be started. DMTCP itself would fail without
+    /// saying so, and nobody would join.
+    #[error(transparent)]
+    Program(#[from] NotExecutable),
     /// The caller gave no image.
     #[error("no checkpoint image given")]
     NoImages,

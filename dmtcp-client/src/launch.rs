@@ -183,10 +183,7 @@ impl Launch {
     /// # Errors
     /// [`StartError`], for a mistake of the caller.
     pub fn to_command(&self) -> Result<Command, StartError> {
-        // 4.2.0 has no `--` to end its options.
-        if self.program.is_empty() || self.program.as_bytes().starts_with(b"-") {
-            return Err(StartError::ProgramName(self.program.clone()));
-        }
+        self.check_name()?;
         let mut command = self.invocation.to_command()?;
         command.arg(if self.gzip { "--gzip" } else { "--no-gzip" });
         if self.open_files {
@@ -197,6 +194,20 @@ impl Launch {
             command.current_dir(dir);
         }
         Ok(command)
+    }
+
+    fn check_name(&self) -> Result<(), StartError> {
+        // 4.2.0 has no `--` to end its options.
+        if self.program.is_empty() || self.program.as_bytes().starts_with(b"-") {
+            return Err(StartError::ProgramName(self.program.clone()));
+        }
+        Ok(())
+    }
+
+    /// Whether the program can be started on this host, as far as that shows beforehand.
+    pub(crate) fn check_program(&self) -> Result<(), StartError> {
+        self.check_name()?;
+        Ok(self.look_for_program()?)
     }
 
     /// The program and its arguments.
@@ -233,9 +244,12 @@ impl Launch {
     /// Starts it. That it joined the coordinator is for the coordinator to tell.
     ///
     /// # Errors
-    /// [`StartError`].
+    /// [`StartError`]; [`StartError::Program`] where the program's file is not there, or cannot be
+    /// started by this user.
     pub fn spawn(self) -> Result<Child, StartError> {
-        self.invocation.spawn(self.to_command()?)
+        let command = self.to_command()?;
+        self.check_program()?;
+        self.invocation.spawn(command)
     }
 }
 

@@ -62,6 +62,7 @@ mod tools;
 pub mod watch;
 
 pub use causes::with_causes;
+pub use executable::NotExecutable;
 pub use invocation::{Messages, StartError};
 pub use launch::Launch;
 pub use restart::Restart;

@@ -10,11 +10,12 @@ use dmtcp_client::host::HostFingerprint;
 use dmtcp_client::process::{Exit, Identity, members};
 use dmtcp_client::server::{ComputationEvent, Event, Server, ServerError};
 use dmtcp_client::set::{CheckpointSet, SetError};
+use dmtcp_client::{Launch, NotExecutable, StartError, Tools};
 use late_image::LateImage;
 use state::State;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -420,6 +421,32 @@ fn mistakes_are_told_apart() {
     assert!(matches!(error, AttemptError::Process(_)), "{error}");
     assert_eq!(fs::read_dir(job.dir().join("attempts")).unwrap().count(), 0);
 
+    // DMTCP does not say that there is no such program: it is looked for, before any is started.
+    let bin = job.base.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    for tool in ["launch", "restart", "command", "coordinator"] {
+        let path = bin.join(format!("dmtcp_{tool}"));
+        fs::write(&path, "#!/bin/sh\necho 'DMTCP Version 4.2.0'\n").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let tools = Tools::in_dir(&bin).unwrap();
+    let with_dmtcp = attempts.tools(tools.clone());
+    let touched = job.work().join("touched");
+    let mut first = Command::new("touch");
+    first.arg(&touched);
+    let missing = Launch::new(&tools, "./none").current_dir(job.work());
+    let programs = [first.into(), missing.into()];
+    let error = with_dmtcp.start(programs).unwrap_err();
+    let AttemptError::Start(StartError::Program(NotExecutable::Missing { path, .. })) = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(path, job.work().join("none"));
+    assert!(!touched.exists());
+    assert_eq!(fs::read_dir(job.dir().join("attempts")).unwrap().count(), 0);
+    drop(with_dmtcp);
+
+    let attempts = job.attempts(&server);
     let attempt = job.start(&attempts, 1);
     for second in [attempts.start(job.programs(1)).map(drop), {
         checkpoint(&attempt);

@@ -12,7 +12,7 @@ use std::{
 };
 
 use dmtcp_client::{
-    Launch, Restart, Tools,
+    Launch, Restart, StartError, Tools,
     process::{Child, ComputationTmp, Exit, FAIL_CODE, Stream, kill_members, members},
 };
 use tempfile::TempDir;
@@ -145,8 +145,10 @@ fn faults_of_dmtcp_have_their_own_exit_code() {
             failed,
             "no coordinator"
         );
+        // Never asked for a program that is not there.
         let missing = Launch::new(tools, "/no/such/program").join(stage.address);
-        assert_eq!(ends_with(missing), failed, "no program");
+        let error = missing.spawn().unwrap_err();
+        assert!(matches!(error, StartError::Program(_)), "{error}");
 
         let child = stage.launch(COUNTER, 1);
         stage.coordinator.kill_group().unwrap();

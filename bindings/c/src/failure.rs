@@ -265,7 +265,7 @@ impl Classified for ToolsError {
 impl Classified for StartError {
     fn code(&self) -> ResultCode {
         match self {
-            Self::Image { .. } | Self::Path { .. } => ResultCode::DMTCP_ERR_FILE,
+            Self::Image { .. } | Self::Path { .. } | Self::Program(_) => ResultCode::DMTCP_ERR_FILE,
             Self::Process(source) => source.code(),
             _ => ResultCode::DMTCP_ERR_ARGUMENT,
         }

@@ -269,7 +269,7 @@ impl From<StartError> for Failure {
         let (slug, fault) = match &error {
             StartError::NoCoordinator => ("no-coordinator", Caller),
             StartError::NotIpv4(_) => ("not-ipv4", Caller),
-            StartError::ProgramName(_) => ("program", Caller),
+            StartError::ProgramName(_) | StartError::Program(_) => ("program", Caller),
             StartError::NoImages | StartError::ImageName(_) => ("image", Caller),
             StartError::Image { .. } => ("image", Environment),
             StartError::Path { .. } => ("path", Caller),

@@ -175,6 +175,12 @@ impl<'s> Attempts<'s> {
             Ok((place.flatten(), program))
         });
         let placed: Vec<(Place, Program)> = placed.collect::<Result<_, AttemptError>>()?;
+        // Before any of them does something. Files of other hosts are not seen here.
+        for (place, program) in &placed {
+            if let (None, Program::Dmtcp(launch)) = (place, program) {
+                launch.check_program()?;
+            }
+        }
         let is_dmtcp = |(_, program): &(Place, Program)| matches!(program, Program::Dmtcp(_));
         let dmtcp = placed.iter().any(is_dmtcp);
         let far = distinct(placed.iter().map(|(place, _)| place));

@@ -147,7 +147,7 @@ fn mistakes_are_named() {
         assert!(matches!(error, StartError::ProgramName(name) if name == program));
     }
     let missing = Path::new("/no/such/folder/out");
-    let launch = Launch::new(&tools, "prog").join(address());
+    let launch = Launch::new(&tools, "true").join(address());
     let error = launch
         .stdout(Stream::File(missing.to_owned()))
         .spawn()
@@ -163,7 +163,7 @@ fn mistakes_are_named() {
 fn spawn_runs_just_that() {
     let (dir, tools) = fake_tools();
     let output = dir.path().join("output");
-    let child = Launch::new(&tools, "prog")
+    let child = Launch::new(&tools, "true")
         .arg("last word")
         .join(address())
         .tmpdir("/t")
@@ -175,12 +175,76 @@ fn spawn_runs_just_that() {
     let text = std::fs::read_to_string(output).unwrap();
     let here = dir.path().canonicalize().unwrap();
     for line in [
-        "prog",
+        "true",
         "last word",
         "DMTCP_TMPDIR=/t",
         "DMTCP_FAIL_RC=198",
         here.to_str().unwrap(),
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+}
+
+/// With this line as its first, in its own folder `bin`.
+fn script(dir: &Path, line: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bin = dir.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let path = bin.join("only-here");
+    std::fs::write(&path, line).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// DMTCP would not say so.
+#[test]
+fn a_program_that_is_not_there_is_named_at_once() {
+    let (dir, tools) = fake_tools();
+    let (work, other) = (dir.path().join("work"), dir.path().join("other"));
+    for (dir, line) in [(&work, "#!/bin/sh\n"), (&other, "#!/nowhere/sh\n")] {
+        std::fs::create_dir(dir).unwrap();
+        script(dir, line);
+    }
+    let output = dir.path().join("output");
+    let launch = |program: &str| {
+        let launch = Launch::new(&tools, program).join(address());
+        launch.stdout(Stream::File(output.clone()))
+    };
+    let refused = |launch: Launch| match launch.spawn().unwrap_err() {
+        StartError::Program(error) => error,
+        error => panic!("{error}"),
+    };
+    let absolute = work.join("bin/none");
+    let error = refused(launch(absolute.to_str().unwrap()));
+    assert!(matches!(&error, NotExecutable::Missing { path, .. } if *path == absolute));
+    assert!(error.to_string().contains("is not there"), "{error}");
+    // Not in the directory of this program, and not in its PATH.
+    for program in ["bin/only-here", "only-here"] {
+        let error = refused(launch(program));
+        let text = error.to_string();
+        assert!(text.contains(program), "{text}");
+    }
+    let error = refused(launch("bin/only-here").current_dir(&other));
+    assert!(
+        matches!(error, NotExecutable::NoInterpreter { .. }),
+        "{error}"
+    );
+    let error = refused(launch("true").env("PATH", work.join("bin")));
+    assert_eq!(error, NotExecutable::NotInPath("true".into()));
+    assert!(!output.exists(), "something was started");
+
+    // As the child will find it: in its directory and in its PATH, of which the last word counts.
+    let path = |bin: &str| format!("{bin}:/usr/bin:/bin");
+    for launch in [
+        launch("bin/only-here"),
+        launch("only-here").env("PATH", path(work.join("bin").to_str().unwrap())),
+        launch("only-here").env("PATH", "").env("PATH", path("bin")),
+    ] {
+        let child = launch.current_dir(&work).spawn().unwrap();
+        assert_eq!(child.wait(Duration::from_secs(60)).unwrap().shell_code(), 0);
+        let text = std::fs::read_to_string(&output).unwrap();
+        assert!(
+            text.lines().any(|line| line.ends_with("only-here")),
+            "{text}"
+        );
     }
 }
