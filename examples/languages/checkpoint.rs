@@ -1,9 +1,17 @@
 //! Usage: checkpoint ADDRESS STATE_DIR
 use dmtcp_client::coordinator::{Coordinator, DetectOptions};
-use dmtcp_client::{foreign::ForeignSets, set::SetStore};
-use std::{env, error::Error, path::Path, time::Duration};
+use dmtcp_client::{foreign::ForeignSets, set::SetStore, with_causes};
+use std::{env, error::Error, path::Path, process::ExitCode, time::Duration};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = checkpoint() else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("{}", with_causes(&*error)); // what, and why; `?` in main would print it as Debug
+    ExitCode::FAILURE
+}
+
+fn checkpoint() -> Result<(), Box<dyn Error>> {
     let (addr, dir) = env::args()
         .nth(1)
         .zip(env::args().nth(2))

@@ -100,6 +100,18 @@ fn ask_and_take_a_checkpoint() {
         .unwrap();
     let set = set.set.unwrap();
     assert_eq!(set.images(), [PathBuf::from(images[0])]);
+
+    // What goes wrong is said in words, with its cause: nobody has port 0, and no file is a folder.
+    for (name, words, cause) in [
+        ("ask", &["127.0.0.1:0"][..], ": nobody listens there\n"),
+        ("checkpoint", &[&addr, "/dev/null/state"], "(os error 20)"),
+    ] {
+        let output = program(name, words).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(cause), "{told}");
+        assert!(!told.contains('{') && told.lines().count() == 1, "{told}");
+    }
     worker.0.kill().unwrap();
 }
 
