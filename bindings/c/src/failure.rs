@@ -64,7 +64,7 @@ impl Classified for Error {
     fn code(&self) -> ResultCode {
         use ResultCode as R;
         match self {
-            Self::Environment { .. } => R::DMTCP_ERR_ADDRESS,
+            Self::Environment { .. } | Self::Address { .. } => R::DMTCP_ERR_ADDRESS,
             Self::Connect { .. } => R::DMTCP_ERR_CONNECT,
             Self::Io { .. } => R::DMTCP_ERR_IO,
             Self::TimedOut { .. } => R::DMTCP_ERR_TIMED_OUT,

@@ -205,13 +205,10 @@ impl Coordinator {
 
 /// As DMTCP's tools take it, with its variables and defaults where nothing is said.
 pub(crate) fn address(host: Option<OsString>, port: Option<u16>) -> Result<SocketAddr, Failure> {
-    let variable = |name| std::env::var_os(name);
-    let host = host.or_else(|| variable("DMTCP_COORD_HOST"));
-    let port = match port {
-        Some(port) => Some(port.to_string().into()),
-        None => variable("DMTCP_COORD_PORT"),
-    };
-    Ok(find_address(host, port)?)
+    Ok(find_address(
+        host,
+        port.map(|port| port.to_string().into()),
+    )?)
 }
 
 /// `V2_4` to `V5`, in any case, or `main` for the newest.

@@ -31,7 +31,7 @@ impl From<CoordinatorError> for Failure {
 fn coordinator(error: &CoordinatorError) -> Kind {
     type E = CoordinatorError;
     match error {
-        E::Environment { .. } => ("CallerError", "environment", Caller),
+        E::Environment { .. } | E::Address { .. } => ("CallerError", "environment", Caller),
         E::Connect { .. } => ("ConnectError", "unreachable", Environment),
         E::Io { .. } => ("ConnectError", "connection", Environment),
         E::TimedOut { .. } => ("TimeoutError", "timed-out", Peer),

@@ -150,6 +150,13 @@ def test_addresses_that_are_none_are_named(monkeypatch: pytest.MonkeyPatch) -> N
             dmtcp.Coordinator(address)  # type: ignore[arg-type]
     with pytest.raises(dmtcp.CallerError, match="dialect"):
         dmtcp.Coordinator(dialect="v9")  # type: ignore[arg-type]
+    for address, named in [("no.such.host.invalid:1", "no.such.host.invalid"), (0, "0")]:
+        with pytest.raises(dmtcp.CallerError, match=f'^"{named}" is not a ') as raised:
+            dmtcp.Coordinator(address)  # type: ignore[arg-type]
+        assert raised.value.slug == "environment"
+    monkeypatch.setenv("DMTCP_COORD_HOST", "no.such.host.invalid")
+    with pytest.raises(dmtcp.CallerError, match="^DMTCP_COORD_HOST=.* is not a host"):
+        dmtcp.Coordinator()
     monkeypatch.setenv("DMTCP_COORD_HOST", "127.0.0.1")
     monkeypatch.setenv("DMTCP_COORD_PORT", "1234")
     assert dmtcp.Coordinator().address == ("127.0.0.1", 1234)

@@ -26,6 +26,18 @@ pub enum Error {
         /// Why the host has no address, where it is a host.
         source: Option<io::Error>,
     },
+    /// What the caller gave is no usable address.
+    #[error("{value:?} is not {expected}")]
+    Address {
+        /// Which part of an address it was given as: `host` or `port`.
+        part: &'static str,
+        /// What was given.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+        /// Why the host has no address, where it is a host.
+        source: Option<io::Error>,
+    },
     /// Nobody listens there, or the host cannot be reached.
     #[error("cannot reach a coordinator at {addr}")]
     Connect {

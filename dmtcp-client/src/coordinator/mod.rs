@@ -79,9 +79,7 @@ impl Coordinator {
     ///
     /// [`Error::Environment`]: no port number, or a host without an IPv4 address.
     pub fn from_env(dialect: Dialect) -> Result<Self, Error> {
-        let host = std::env::var_os(address::HOST);
-        let port = std::env::var_os(address::PORT);
-        Ok(Self::new(address::find(host, port)?, dialect))
+        Ok(Self::new(address::find(None, None)?, dialect))
     }
 
     /// The same handle with another deadline for each call that names none itself: it covers

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use clap::Args;
 use dmtcp_client::coordinator::{Coordinator, DetectOptions, Error, How, detect, find_address};
 use dmtcp_client::job::{Contact, ContactError};
-use dmtcp_client::{Dialect, Release};
+use dmtcp_client::{Dialect, Release, with_causes};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,15 +46,12 @@ impl Where {
         if let Some(directory) = self.job() {
             return Asked::of_job(Contact::open(directory)?, self.timeout).map_err(Failure::from);
         }
-        let host = self.host.clone();
-        let host = host.or_else(|| std::env::var_os(HOST));
         let port = self.port.map(|port| port.to_string().into());
-        let port = port.or_else(|| std::env::var_os("DMTCP_COORD_PORT"));
         let mut options = DetectOptions::default().timeout(self.timeout);
         if let Some(dialect) = self.dialect {
             options = options.dialect(dialect);
         }
-        let addr = find_address(host, port).map_err(|error| self.named(error))?;
+        let addr = find_address(self.host.clone(), port).map_err(named)?;
         let detected = detect(addr, &options)?;
         Ok(Asked {
             coordinator: detected.handle().timeout(self.timeout),
@@ -69,26 +66,16 @@ impl Where {
             job: None,
         })
     }
+}
 
-    /// The error with the option in it that was given in place of the variable.
-    fn named(&self, error: Error) -> Failure {
-        match &error {
-            Error::Environment {
-                variable: HOST,
-                value,
-                expected,
-                source,
-                ..
-            } if self.host.is_some() => {
-                let why = source.as_ref().map(|why| format!(": {why}"));
-                let why = why.unwrap_or_default();
-                Failure::new(
-                    "environment",
-                    format!("--host {value:?} is not {expected}{why}"),
-                )
-            }
-            _ => error.into(),
+/// The error with the option in it that was given.
+fn named(error: Error) -> Failure {
+    match error {
+        Error::Address { part, .. } => {
+            let text = format!("--{part} {}", with_causes(&error));
+            Failure::new("environment", text)
         }
+        error => error.into(),
     }
 }
 
@@ -115,8 +102,6 @@ impl Asked {
         })
     }
 }
-
-const HOST: &str = "DMTCP_COORD_HOST";
 
 /// Reads a release, the beginning of one as `--help` says, or the name that `status` prints.
 fn dialect(text: &str) -> Result<Dialect, String> {

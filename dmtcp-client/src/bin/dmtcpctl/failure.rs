@@ -280,7 +280,7 @@ fn set_slug(error: &SetError) -> &'static str {
 fn coordinator_slug(error: &CoordinatorError) -> &'static str {
     type E = CoordinatorError;
     match error {
-        E::Environment { .. } => "environment",
+        E::Environment { .. } | E::Address { .. } => "environment",
         E::Connect { .. } => "unreachable",
         E::Io { .. } => "connection",
         E::TimedOut { .. } => "timed-out",
