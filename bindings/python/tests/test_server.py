@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Callable
 
@@ -213,7 +215,7 @@ def test_a_reader_that_was_interrupted_takes_no_event_away(
     assert first is not None and first.kind == "worker-joined"
 
 
-@pytest.mark.parametrize("limit", [-1, float("nan"), timedelta(microseconds=-1), "1 s"])
+@pytest.mark.parametrize("limit", [-1, float("nan"), timedelta(microseconds=-1)])
 def test_what_is_no_length_of_time_is_refused(
     computation: dmtcp.Computation, limit: dmtcp.Seconds
 ) -> None:
@@ -221,6 +223,27 @@ def test_what_is_no_length_of_time_is_refused(
         with pytest.raises(dmtcp.CallerError) as raised:
             call(limit)
         assert raised.value.slug == "argument"
+
+
+@pytest.mark.parametrize("limit", ["60", "1 s", b"60", [60]])
+def test_a_length_of_time_is_no_text(computation: dmtcp.Computation, limit: object) -> None:
+    address = computation.address
+    calls: list[Callable[[], object]] = [
+        lambda: computation.checkpoint(limit),  # type: ignore[arg-type]
+        lambda: computation.set_interval(limit),  # type: ignore[arg-type]
+        lambda: computation.events().next(limit),  # type: ignore[arg-type]
+        lambda: dmtcp.Coordinator(address, timeout=limit),  # type: ignore[arg-type]
+        lambda: dmtcp.Job("state", ["true"], native=True, grace=limit),  # type: ignore[arg-type]
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="^a length of time is a number of seconds or a timedelta, not "):
+            call()
+
+
+def test_any_number_is_a_length_of_time(computation: dmtcp.Computation) -> None:
+    for length in [60, 60.5, Decimal("60.5"), Fraction(121, 2), timedelta(minutes=1)]:
+        handle = dmtcp.Coordinator(computation.address, timeout=length)  # type: ignore[arg-type]
+        assert handle.status().peers == 0
 
 
 def test_limits_may_be_nothing_or_for_ever(computation: dmtcp.Computation) -> None:

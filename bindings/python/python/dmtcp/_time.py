@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Union
+from typing import SupportsFloat, SupportsIndex, Union, overload
 
 from ._errors import CallerError
 
@@ -11,15 +11,23 @@ Seconds = Union[float, timedelta]
 """A length of time: seconds, or a ``timedelta``."""
 
 
+@overload
+def seconds(length: Seconds) -> float: ...
+@overload
+def seconds(length: Seconds | None) -> float | None: ...
 def seconds(length: Seconds | None) -> float | None:
     """In seconds; ``None`` stays."""
     if length is None:
         return None
     if isinstance(length, timedelta):
         length = length.total_seconds()
+    # A text is none, although float() reads it: "60" may well have been meant as minutes.
+    if not isinstance(length, (SupportsFloat, SupportsIndex)):
+        kind = type(length).__name__
+        raise TypeError(f"a length of time is a number of seconds or a timedelta, not {kind}: {length!r}")
     try:
         length = float(length)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         length = float("nan")
     if length >= 0:
         return length

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from dmtcp._fork import keep_file_from_children
+from dmtcp._time import seconds
 
 from ._report import Report, TaskInterrupted
-from ._settings import Settings, seconds
+from ._settings import Settings
 
 #: A list is run as it is; a string by bash.
 Command = str | Sequence["str | os.PathLike[str]"]

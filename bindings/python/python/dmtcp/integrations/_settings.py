@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-Seconds = float | int | timedelta
+from dmtcp._time import Seconds
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,3 @@ class Settings:
     def names(cls) -> tuple[str, ...]:
         """The names of all settings."""
         return tuple(field.name for field in fields(cls))
-
-
-def seconds(value: Seconds) -> float:
-    """A time in seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)

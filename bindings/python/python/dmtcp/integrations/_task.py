@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import dmtcp
+from dmtcp._time import seconds
 
 from ._place import Command, Place
 from ._report import Report, TaskFailed, TaskInterrupted
-from ._settings import Settings, seconds
+from ._settings import Settings
 
 log = logging.getLogger("dmtcp.integrations")
 
