@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use dmtcp_client::helper::{HelperError, HelperSettings};
+use dmtcp_client::{
+    helper::{HelperError, HelperSettings},
+    process::Identity,
+};
 use pyo3::prelude::*;
 
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
     process::socket,
 };
 
-/// `((host, port), pid)` of the coordinator, which answers by now.
+/// `((host, port), (pid, start_time))` of the coordinator, which answers by now.
 #[pyfunction]
 #[pyo3(signature = (program, address, interval, options, directory, port_file, log_file, timeout, done=None))]
 #[expect(
@@ -50,11 +53,19 @@ pub(crate) fn start_helper(
     call(py, done, move || {
         let helper = settings.start(timeout)?;
         let addr = helper.coordinator().addr();
+        let process = helper.process();
         Ok((
             (addr.ip().to_string(), u32::from(addr.port())),
-            helper.pid(),
+            (process.pid(), process.start_time()),
         ))
     })
+}
+
+/// Whether the process of this number still runs that started at `start_time`.
+#[pyfunction]
+pub(crate) fn is_running(pid: i32, start_time: u64) -> PyResult<bool> {
+    let process = Identity::of(pid).map_err(Failure::from)?;
+    Ok(process.is_some_and(|process| process.start_time() == start_time))
 }
 
 impl From<HelperError> for Failure {

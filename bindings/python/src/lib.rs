@@ -61,7 +61,7 @@ mod _native {
     #[pymodule_export]
     use crate::foreign::ForeignSets;
     #[pymodule_export]
-    use crate::helper::start_helper;
+    use crate::helper::{is_running, start_helper};
     #[pymodule_export]
     use crate::images::inspect;
     #[pymodule_export]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import json
 import os
+import pickle
+import signal
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import dmtcp
+import dmtcp.aio
 from conftest import LIMIT
 
 HERE = Path(__file__).parent
@@ -51,6 +56,34 @@ print(json.dumps([helper.address, helper.pid]))
     coordinator.quit()
     with pytest.raises(dmtcp.ConnectError):
         coordinator.status()
+
+
+def test_a_helper_says_whether_it_runs(tmp_path: Path) -> None:
+    helper = dmtcp.HelperCoordinator.start(stale_timeout=600, checkpoint_dir=tmp_path)
+    try:
+        assert helper.is_running
+        # Another has its number.
+        other = pickle.loads(pickle.dumps(helper))
+        assert other.is_running
+        other.pid = os.getpid()
+        assert not other.is_running
+    finally:
+        helper.quit()
+    until = time.monotonic() + LIMIT
+    while helper.is_running and time.monotonic() < until:
+        time.sleep(0.01)  # it stops listening before it ends
+    assert not helper.is_running
+
+    async def awaited() -> tuple[bool, bool]:
+        helper = await dmtcp.aio.HelperCoordinator.start(checkpoint_dir=tmp_path)
+        ran = helper.is_running
+        os.kill(helper.pid, signal.SIGKILL)
+        until = time.monotonic() + LIMIT
+        while helper.is_running and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        return ran, helper.is_running
+
+    assert asyncio.run(awaited()) == (True, False)
 
 
 def test_types_hold() -> None:

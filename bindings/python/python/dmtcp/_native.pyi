@@ -28,6 +28,7 @@ __all__ = [
     "contact_coordinator",
     "find_tools",
     "inspect",
+    "is_running",
     "join",
     "kill",
     "launch",
@@ -290,4 +291,5 @@ def start_helper(
     log_file: Optional[StrPath],
     timeout: _Seconds,
     done: _Done = None,
-) -> tuple[tuple[str, int], int]: ...
+) -> tuple[tuple[str, int], tuple[int, int]]: ...
+def is_running(pid: int, start_time: int) -> bool: ...

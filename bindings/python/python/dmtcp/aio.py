@@ -324,9 +324,7 @@ class HelperCoordinator(_helper.HelperCoordinator):
             program=program,
             timeout=timeout,
         )
-        this = cls.__new__(cls)
-        this.address, this.pid = await call(_native.start_helper, *arguments)
-        return this
+        return cls._of(await call(_native.start_helper, *arguments))
 
     async def quit(self) -> None:  # type: ignore[override]
         """As :meth:`dmtcp.HelperCoordinator.quit`."""

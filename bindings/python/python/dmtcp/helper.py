@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Self, Sequence
 
 from . import _address, _native
 from ._address import Address
@@ -26,6 +26,8 @@ class HelperCoordinator:
 
     address: tuple[str, int]
     pid: int
+    # Tells its process from a later one of the same number.
+    _start_time: int
 
     @classmethod
     def start(
@@ -80,9 +82,9 @@ class HelperCoordinator:
         )
 
     @classmethod
-    def _of(cls, answer: tuple[tuple[str, int], int]) -> HelperCoordinator:
+    def _of(cls, answer: tuple[tuple[str, int], tuple[int, int]]) -> Self:
         this = cls.__new__(cls)
-        this.address, this.pid = answer
+        this.address, (this.pid, this._start_time) = answer
         return this
 
     @staticmethod
@@ -118,6 +120,17 @@ class HelperCoordinator:
     def port(self) -> int:
         """The port on which it listens."""
         return self.address[1]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs on this host; another that has its number by now does not count.
+
+        Nothing is sent: whether it answers, :meth:`dmtcp.Coordinator.status` says.
+
+        Raises:
+            ToolError: ``/proc`` cannot be read.
+        """
+        return _native.is_running(self.pid, self._start_time)
 
     def coordinator(self, timeout: Seconds = 10) -> Coordinator:
         """A handle to it."""
