@@ -9,6 +9,7 @@ mod counter;
 mod describe;
 mod doctor;
 mod drop_in;
+mod error_names;
 mod images;
 mod job_kills;
 mod job_run;

@@ -150,10 +150,14 @@ impl From<CoordinatorError> for Failure {
         let failure = Self::of(coordinator_slug(&error), &error);
         match &error {
             E::TimedOut { .. } | E::CheckpointTimedOut { .. } => failure.code(TIMED_OUT),
-            E::Command {
-                source: CommandError::NotRunning | CommandError::Busy { .. },
+            E::Command { source, .. }
+            | E::Exchange {
+                source: ExchangeError::Command(source),
                 ..
-            } => failure.code(TRY_AGAIN),
+            } => match source {
+                CommandError::NotRunning | CommandError::Busy { .. } => failure.code(TRY_AGAIN),
+                _ => failure,
+            },
             E::RefusedButArmed { .. } => failure.code(TRY_AGAIN),
             E::Connect { .. } | E::Environment { .. } => failure.hint(WHERE),
             _ => failure,
@@ -273,6 +277,7 @@ fn set_slug(error: &SetError) -> &'static str {
         SetError::Size { .. } => "file-size",
         SetError::Checksum { .. } => "checksum",
         SetError::Incompatible(_) => "incompatible",
+        SetError::OtherRelease { .. } => "other-release",
         _ => "set",
     }
 }
@@ -284,13 +289,9 @@ fn coordinator_slug(error: &CoordinatorError) -> &'static str {
         E::Connect { .. } => "unreachable",
         E::Io { .. } => "connection",
         E::TimedOut { .. } => "timed-out",
-        E::Command { source, .. } => match source {
-            CommandError::NotRunning => "not-running",
-            CommandError::NotPermitted => "not-permitted",
-            CommandError::Busy { .. } => "busy",
-            _ => "refused",
-        },
+        E::Command { source, .. } => command_slug(source),
         E::Exchange { source, .. } => match source {
+            ExchangeError::Command(source) => command_slug(source),
             ExchangeError::NoList { .. } => "no-list",
             _ => "protocol",
         },
@@ -302,7 +303,19 @@ fn coordinator_slug(error: &CoordinatorError) -> &'static str {
         E::RefusedButArmed { .. } => "refused-but-armed",
         E::WorkersRemain { .. } | E::PeersRemain { .. } => "workers-remain",
         E::FewerPeers { .. } => "fewer-peers",
+        E::IntervalIgnored { .. } => "interval-ignored",
+        E::StillListening { .. } => "still-listening",
         _ => "coordinator",
+    }
+}
+
+fn command_slug(error: &CommandError) -> &'static str {
+    match error {
+        CommandError::NotRunning => "not-running",
+        CommandError::NotPermitted => "not-permitted",
+        CommandError::Busy { .. } => "busy",
+        CommandError::CheckpointFailed { .. } => "checkpoint-failed",
+        _ => "refused",
     }
 }
 
@@ -338,6 +351,7 @@ fn detect_slug(error: &DetectError) -> &'static str {
         DetectError::Contradiction { .. } => "wrong-dialect",
         DetectError::Executable { .. } | DetectError::NoVersion { .. } => "unknown-version",
         DetectError::NotSupported { .. } => "not-supported",
+        DetectError::Tools(_) => "tools",
         DetectError::Connect { .. } => "unreachable",
         DetectError::Io { .. } => "connection",
         DetectError::TimedOut { .. } => "timed-out",
