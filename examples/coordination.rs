@@ -32,11 +32,11 @@ use dmtcp_proto::{
 use std::{
     error::Error,
     fs,
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     iter,
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -184,13 +184,14 @@ fn turn(
         KEYS_OF_STOCK
     };
     for round in 0..=rounds {
-        let (begun, used) = (Instant::now(), running.processor_time()?);
+        let used = running.processor_time()?;
+        let begun = Instant::now();
         asked.request_checkpoint()?;
         let end = resumptions.recv_timeout(LIMIT)?;
         while !all_run(&asked)? {
             within(begun)?;
         }
-        let cost = running.processor_time()? - used;
+        let cost = running.processor_time()?.saturating_sub(used);
         if round > 0 {
             seen.round.push(millis(end - begun));
             seen.cost.push(millis(cost) * 1e3 / workers as f64);
@@ -200,11 +201,14 @@ fn turn(
         .push(keys as f64 / ask_for_keys(running.addr, contender.dialect, keys)?);
     for _ in 0..rounds {
         asked.request_checkpoint()?;
-        while resumptions.try_recv().is_err() {
+        let begun = Instant::now();
+        while let Err(none) = resumptions.try_recv() {
+            if none == mpsc::TryRecvError::Disconnected || begun.elapsed() > LIMIT {
+                return Err("the workers do not come through a round".into());
+            }
             seen.busy.push(question(&asked)?);
             thread::sleep(PACE);
         }
-        let begun = Instant::now();
         while !all_run(&asked)? {
             within(begun)?;
         }
@@ -286,16 +290,18 @@ impl Running {
                 command.args(["-q", "-q", "-p", "0", "--port-file"]);
                 command.arg(&port_file).arg("--ckptdir").arg(dir.path());
                 command.env("DMTCP_TMPDIR", tmp.path());
+                command.stdin(Stdio::null());
                 command
             }
             None => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.env(EMBEDDED, &port_file);
+                // It ends with this process, however that ends.
+                command.stdin(Stdio::piped());
                 command
             }
         };
         command.current_dir(dir.path());
-        command.stdin(fs::File::open("/dev/null")?);
         let log = fs::File::create(dir.path().join("log"))?;
         command.stdout(log.try_clone()?).stderr(log);
         let coordinator = Child::spawn(command)?;
@@ -327,7 +333,7 @@ impl Running {
     }
 }
 
-/// The embedded coordinator, until it is killed.
+/// The embedded coordinator, until its input ends.
 fn serve(port_file: &Path) -> Result<(), Failure> {
     let server = Server::start()?;
     // Stock coordinators take an order as soon as all workers run.
@@ -337,9 +343,8 @@ fn serve(port_file: &Path) -> Result<(), Failure> {
     let aside = port_file.with_extension("new");
     fs::write(&aside, computation.port().to_string())?;
     fs::rename(&aside, port_file)?;
-    loop {
-        thread::park();
-    }
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    Ok(())
 }
 
 #[derive(Default)]

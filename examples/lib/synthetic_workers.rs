@@ -68,7 +68,11 @@ impl SyntheticWorkers {
         let mut buffer = vec![0; 64 << 10];
         let mut running = self.workers.len();
         while running > 0 {
-            self.poll.poll(&mut events, None)?;
+            match self.poll.poll(&mut events, None) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
             for event in &events {
                 let Some(worker) = self.workers.get_mut(event.token().0) else {
                     continue;

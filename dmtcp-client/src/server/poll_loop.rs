@@ -387,5 +387,6 @@ const NO_TIME: Duration = Duration::ZERO;
 const READY_PER_LOOK: usize = 64;
 /// A thread that asks again as soon as it is answered is not served for ever.
 const TASKS_PER_LOOK: usize = 64;
-/// With 64 connections in each: as much as the largest computation can have to be sent at once.
+/// With 64 connections in each: as much as the largest computation can have to be sent at once. Its
+/// timeline may take some more.
 const SLICES_PER_PASS: usize = 512;

@@ -17,8 +17,9 @@ impl CoordinatorCore {
 
     /// Whether the peer may have something more for us that its system holds back until what it sent
     /// before is acknowledged. A stock worker writes header and payload apart with Nagle's
-    /// algorithm on: not acknowledged at once, the second costs 40 ms. One that waits at a barrier, or
-    /// runs again, has nothing more to send, and what tells it to go on acknowledges by itself.
+    /// algorithm on: not acknowledged at once, the second costs 40 ms. One that waits at a barrier
+    /// has nothing more to send, and what lets it go on acknowledges by itself. One that has just come
+    /// to run again seldom has: if so, that costs it 40 ms, once.
     #[must_use]
     pub fn may_hold_back(&self, conn: ConnId) -> bool {
         let Some(entry) = self.conns.get(&conn) else {

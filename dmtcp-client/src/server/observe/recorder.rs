@@ -36,6 +36,8 @@ pub(in super::super) struct Recorder {
     open: bool,
     /// Of those who were told, the ones behind this are still to be entered.
     not_entered: Option<Option<ConnId>>,
+    /// Those who were told, and who have joined since.
+    members: usize,
     /// Names of hosts and programs, of which there are few.
     names: HashSet<Arc<str>>,
 }
@@ -47,6 +49,7 @@ impl Recorder {
             timelines: VecDeque::new(),
             open: false,
             not_entered: None,
+            members: 0,
             names: HashSet::new(),
         }
     }
@@ -61,10 +64,16 @@ impl Recorder {
         let Some(behind) = self.not_entered.take() else {
             return true;
         };
+        let mut entered = 0;
         for (conn, worker) in core.workers_behind(behind).take(AT_ONCE) {
-            self.enter(&worker, None);
+            self.identify(&worker, None);
             self.not_entered = Some(Some(conn));
+            entered += 1;
         }
+        if entered < AT_ONCE {
+            self.not_entered = None;
+        }
+        self.count_cut();
         self.not_entered.is_none()
     }
 
@@ -80,10 +89,13 @@ impl Recorder {
             } => {
                 self.begin(now, *round, *generation, *workers);
                 (self.open, self.not_entered) = (true, Some(None));
+                self.members = *workers as usize;
             }
             Event::WorkerJoined(worker) => {
                 let joined = self.since(now);
-                self.enter(worker, joined);
+                self.identify(worker, joined);
+                self.members += 1;
+                self.count_cut();
             }
             Event::WorkerUpdated(worker) => {
                 self.identify(worker, None);
@@ -241,28 +253,29 @@ impl Recorder {
         }
     }
 
-    /// One more takes part.
-    fn enter(&mut self, worker: &WorkerInfo, joined: Option<Duration>) {
-        if !self.identify(worker, joined) {
+    /// Once all are entered, those without a track had no room.
+    fn count_cut(&mut self) {
+        let members = self.members;
+        if self.not_entered.is_none() {
             if let Some(timeline) = self.open() {
-                timeline.workers_cut = timeline.workers_cut.saturating_add(1);
+                let cut = members.saturating_sub(timeline.tracks.len());
+                timeline.workers_cut = u32::try_from(cut).unwrap_or(u32::MAX);
             }
         }
     }
 
-    /// False: there is no room for it, or no round.
-    fn identify(&mut self, worker: &WorkerInfo, joined: Option<Duration>) -> bool {
+    /// Notes who it is, if a round is open and has room for it.
+    fn identify(&mut self, worker: &WorkerInfo, joined: Option<Duration>) {
         if !self.open {
-            return false;
+            return;
         }
         let (program, host) = (self.name(&worker.program), self.name(&worker.host));
         let Some(track) = self.track_or_new(worker.number) else {
-            return false;
+            return;
         };
         (track.program, track.host) = (program, host);
         track.real_pid = worker.real_pid;
         track.joined = track.joined.or(joined);
-        true
     }
 
     fn name(&mut self, text: &str) -> Arc<str> {
@@ -339,112 +352,4 @@ fn arrived(
 }
 
 #[cfg(test)]
-mod tests {
-    use dmtcp_proto::{RoundError, UniquePid};
-
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        rounds: 2,
-        workers: 3,
-    };
-
-    fn at(seconds: u64) -> Instant {
-        Instant::from_start(Duration::from_secs(seconds))
-    }
-
-    fn barrier(name: &str, index: u32) -> WorkerStep {
-        let name = Name::new(name).unwrap();
-        WorkerStep::Barrier { name, index }
-    }
-
-    fn started(round: u64) -> Event {
-        Event::CheckpointStarted {
-            round,
-            generation: 1,
-            workers: 2,
-        }
-    }
-
-    fn failed(round: u64) -> Event {
-        Event::CheckpointFailed {
-            round,
-            generation: 1,
-            reason: RoundError::Killed,
-        }
-    }
-
-    #[test]
-    fn times_count_from_the_order_and_the_last_at_a_barrier_is_named() {
-        let mut recorder = Recorder::new(LIMITS);
-        recorder.note(at(10), &started(1));
-        recorder.step(at(11), 7, barrier("a", 0));
-        recorder.step(at(14), 5, barrier("a", 0));
-        let name = Name::new("a").unwrap();
-        recorder.note(at(15), &Event::BarrierReleased { name, peers: 2 });
-        // A child that was forked meanwhile: nobody waited for it.
-        recorder.step(at(16), 9, barrier("a", 0));
-        let timelines = recorder.timelines();
-        let [passage] = &timelines[0].barriers[..] else {
-            panic!("{timelines:#?}");
-        };
-        let seconds = |time: Duration| time.as_secs();
-        assert_eq!((seconds(passage.first), seconds(passage.last)), (1, 4));
-        assert_eq!((passage.last_worker, passage.peers), (5, 2));
-        assert_eq!(passage.released.map(seconds), Some(5));
-        let order: Vec<u64> = timelines[0].tracks.iter().map(|t| t.number).collect();
-        assert_eq!(order, [5, 7, 9]);
-        assert_eq!(seconds(timelines[0].track(9).unwrap().steps[0].at), 6);
-    }
-
-    #[test]
-    fn what_a_peer_can_make_us_hold_is_bounded() {
-        let mut recorder = Recorder::new(LIMITS);
-        recorder.note(at(0), &started(1));
-        // Nobody can have been there.
-        recorder.step(at(1), 1, barrier("z", 5));
-        for _ in 0..10 * MAX_STEPS {
-            recorder.step(at(1), 1, WorkerStep::Running);
-        }
-        for worker in 2..100 {
-            recorder.step(at(1), worker, WorkerStep::ImageReported);
-        }
-        let timelines = recorder.timelines();
-        assert_eq!(
-            (timelines[0].barriers.len(), timelines[0].tracks.len()),
-            (0, 3)
-        );
-        let track = timelines[0].track(1).unwrap();
-        assert_eq!(track.steps.len(), MAX_STEPS);
-        assert_eq!(track.steps_cut as usize, 9 * MAX_STEPS);
-    }
-
-    #[test]
-    fn what_is_not_of_a_round_is_not_noted() {
-        let mut recorder = Recorder::new(LIMITS);
-        recorder.step(at(1), 1, barrier("a", 0));
-        recorder.note(at(2), &started(1));
-        recorder.note(at(3), &failed(1));
-        recorder.note(at(4), &Event::Resumed);
-        recorder.step(at(5), 1, WorkerStep::Running);
-        let restart = Event::RestartStarted {
-            computation: UniquePid::NULL,
-            expected: 1,
-        };
-        recorder.note(at(6), &started(2));
-        recorder.note(at(7), &restart);
-        recorder.step(at(8), 1, barrier("a", 0));
-        for timeline in recorder.timelines() {
-            assert_eq!((timeline.tracks.len(), timeline.barriers.len()), (0, 0));
-        }
-    }
-
-    #[test]
-    fn a_round_that_fails_before_anybody_is_told_is_kept_too() {
-        let mut recorder = Recorder::new(LIMITS);
-        recorder.note(at(1), &failed(4));
-        let timelines = recorder.timelines();
-        assert_eq!((timelines[0].round, timelines[0].workers), (4, 0));
-        assert!(matches!(timelines[0].outcome, RoundOutcome::Failed { .. }));
-    }
-}
+mod tests;

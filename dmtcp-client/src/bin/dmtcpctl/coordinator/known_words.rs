@@ -12,13 +12,24 @@ pub(super) struct KnownWords {
 impl KnownWords {
     /// The words for this event, if there are any.
     pub(super) fn of(&mut self, event: &ComputationEvent) -> Option<&'static str> {
-        let ComputationEvent::Coordinator(event) = event else {
-            return None;
+        let event = match event {
+            ComputationEvent::Coordinator(event) => event,
+            // A round may have begun or failed among those that were lost.
+            ComputationEvent::Lagged(_) => {
+                *self = Self::default();
+                return None;
+            }
+            _ => return None,
         };
         match event {
             Event::CheckpointStarted { .. } => {
                 *self = Self::default();
                 Some(STARTS)
+            }
+            // It may have failed before anybody was told, and so have begun without news.
+            Event::CheckpointFailed { .. } => {
+                *self = Self::default();
+                None
             }
             // They run while their images are looked at, so that either may come first.
             Event::CheckpointComplete { .. } => {
@@ -84,7 +95,20 @@ mod tests {
             generation: 2,
             reason: RoundError::Killed,
         };
-        let said_then = said([complete(), started(), failed, Event::Resumed]);
+        let said_then = said([complete(), started(), failed.clone(), Event::Resumed]);
         assert_eq!(said_then, [STARTS, RESUMED]);
+        // Before anybody was told to checkpoint.
+        let first = [started(), complete(), Event::Resumed];
+        let said_then = said(first.into_iter().chain([failed, Event::Resumed]));
+        assert_eq!(said_then, [STARTS, BOTH, RESUMED]);
+    }
+
+    #[test]
+    fn what_was_lost_is_not_made_up() {
+        let mut words = KnownWords::default();
+        words.of(&ComputationEvent::Coordinator(complete()));
+        words.of(&ComputationEvent::Lagged(3));
+        let resumed = ComputationEvent::Coordinator(Event::Resumed);
+        assert_eq!(words.of(&resumed), Some(RESUMED));
     }
 }
