@@ -48,6 +48,8 @@ const EMBEDDED: &str = "COORDINATION_PORT_FILE";
 /// The stock coordinators' loop begins behind it.
 const MOST_OF_STOCK: usize = 961;
 const QUESTIONS: usize = 300;
+/// Longer than a program takes to come to a coordinator that was started for it.
+const REST: Duration = Duration::from_millis(50);
 /// Between two questions in a round.
 const PACE: Duration = Duration::from_millis(2);
 const KEYS: usize = 1000;
@@ -313,6 +315,8 @@ impl Running {
             }
             within(begun)?;
         };
+        // Ours has the kernel enlarge its table of descriptors meanwhile, which takes up to 25 ms.
+        thread::sleep(REST);
         Ok(Self {
             addr: (Ipv4Addr::LOCALHOST, port).into(),
             coordinator,
