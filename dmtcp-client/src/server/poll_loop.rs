@@ -99,7 +99,7 @@ pub(super) struct PollLoop {
     more_first: bool,
     /// Those who are served first have had their time until then, if others wait.
     next_look: Instant,
-    /// Computations that have not sent all.
+    /// Computations that have not sent all, or not entered all in a timeline.
     sending: VecDeque<Key>,
     io: Io,
     tasks: mpsc::Receiver<Task>,
