@@ -1,6 +1,9 @@
 //! The examples for asynchronous runtimes, run as they are built, and the page that shows them. Native
 //! workers do; no DMTCP is needed.
 
+mod built;
+
+use built::example;
 use dmtcp_client::server::{ComputationConfig, Server};
 use dmtcp_client::{Dialect, native::Options, set::SetStore};
 use std::fs;
@@ -63,7 +66,7 @@ fn ask_and_take_a_checkpoint() {
 #[test]
 fn embed_a_coordinator() {
     let dir = tempfile::tempdir().unwrap();
-    let worker = path("async_worker");
+    let worker = example("async_worker");
     let mut embed = program("async_embed", &[worker.to_str().unwrap(), "1000000000"]);
     let told = run(embed.current_dir(dir.path()));
     let image = told.lines().find_map(|line| line.strip_prefix("image "));
@@ -74,7 +77,7 @@ fn embed_a_coordinator() {
 fn a_job_goes_on_where_it_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let worker = path("async_worker");
+    let worker = example("async_worker");
     let (state_text, worker) = (state.to_str().unwrap(), worker.to_str().unwrap());
     let words = [state_text, "--native", worker, "4000"];
     let mut first = program("async_job", &words);
@@ -122,15 +125,8 @@ fn many_jobs_on_one_thread() {
     assert_eq!(told.matches("median ").count(), 6, "{told}");
 }
 
-/// `cargo test` builds the examples of a package next to its tests.
-fn path(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    folder.join("examples").join(name)
-}
-
 fn program(name: &str, words: &[&str]) -> Command {
-    let mut command = Command::new(path(name));
+    let mut command = Command::new(example(name));
     command.args(words).stdin(Stdio::null());
     command
 }

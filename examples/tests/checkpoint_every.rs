@@ -1,6 +1,9 @@
 //! Runs the built example as its users do. What needs DMTCP is done for every installation that
 //! `DMTCP_BIN` (or PATH) names; without one those tests say so and pass.
 
+mod built;
+
+use built::example;
 use dmtcp_client::{
     Tools,
     process::{Child, Exit, Identity, Signal},
@@ -11,7 +14,6 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    env,
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
@@ -43,15 +45,6 @@ print('counted to', count, flush=True)
 sys.exit(7)
 "#;
 
-/// `cargo test` builds the examples of a package next to its tests.
-fn example() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let example = folder.join("examples/checkpoint_every");
-    assert!(example.is_file(), "{} is not built", example.display());
-    example
-}
-
 /// A run of the example, in a process group of its own as a shell makes it.
 struct Run {
     child: Child,
@@ -62,7 +55,7 @@ struct Run {
 impl Run {
     fn start(dir: &Path, name: &str, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let output = |kind: &str| File::create(dir.join(format!("{name}.{kind}"))).unwrap();
-        let mut command = Command::new(example());
+        let mut command = Command::new(example("checkpoint_every"));
         command
             .args(args)
             .envs(environment.iter().copied())

@@ -1,15 +1,13 @@
 //! The benchmark of coordination runs, and says what it leaves out.
 
-use std::env;
-use std::path::Path;
+mod built;
+
+use built::example;
 use std::process::{Command, Stdio};
 
 #[test]
 fn ours_is_measured_where_there_is_no_other() {
-    // `cargo test` builds the examples of a package next to its tests.
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let output = Command::new(folder.join("examples/coordination"))
+    let output = Command::new(example("coordination"))
         .args(["--turns", "1", "--rounds", "2", "3", "20"])
         .env("DMTCP_BIN", "/nowhere")
         .stdin(Stdio::null())

@@ -1,6 +1,8 @@
 //! The pages in `docs/languages`: they have the same tasks in the same order, and what the one for Rust
 //! shows are the very programs that run here.
 
+mod built;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -185,11 +187,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// `cargo test` builds the examples of a package next to its tests.
 fn path(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    folder.join(format!("examples/language_{name}"))
+    built::example(&format!("language_{name}"))
 }
 
 fn program(name: &str, words: &[&str]) -> Command {

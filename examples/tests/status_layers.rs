@@ -1,15 +1,13 @@
 //! The benchmark of layers runs, and says what it leaves out.
 
-use std::env;
-use std::path::Path;
+mod built;
+
+use built::example;
 use std::process::{Command, Stdio};
 
 #[test]
 fn every_layer_is_measured_or_named() {
-    // `cargo test` builds the examples of a package next to its tests.
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let mut command = Command::new(folder.join("examples/status_layers"));
+    let mut command = Command::new(example("status_layers"));
     let output = command
         .args(["--calls", "50", "--c", "/bin/cat"])
         .env("DMTCP_BIN", "/nowhere")
@@ -19,7 +17,7 @@ fn every_layer_is_measured_or_named() {
     // `cat` is given the address for a file.
     assert!(!output.status.success(), "{output:?}");
 
-    let mut command = Command::new(folder.join("examples/status_layers"));
+    let mut command = Command::new(example("status_layers"));
     let output = command
         .args(["--calls", "50"])
         .env("DMTCP_BIN", "/nowhere")
